@@ -1,0 +1,1 @@
+"""Recipes, one folder per purpose; `demo` also holds the code that makes its data."""

@@ -1,0 +1,1 @@
+"""The corpus: Parquet shards, a ledger, a manifest. pyarrow, NumPy and Pillow only."""

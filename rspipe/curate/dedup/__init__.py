@@ -1,0 +1,1 @@
+"""Deduplication: hash → exact and radius search → pixel verification → clusters."""

@@ -1,0 +1,214 @@
+"""Stage 3, slice: cut large images into tiles, measure every tile, drop those worth nothing.
+
+The only stage that decodes all pixels, and it decodes them once. Windows of a scene are read one
+by one, so memory does not grow with the scene. Benchmark images are cut and measured by the same
+code: that is what the leakage stage compares with.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rspipe.curate.config import SliceConfig
+from rspipe.curate.measure import measure
+from rspipe.curate.rows import drop, is_held_out
+from rspipe.errors import UnreadableImage
+from rspipe.io import images, raster
+from rspipe.schema import TILE_SCHEMA, Box
+
+VERSION = 1
+
+Row = dict[str, Any]
+Bounds = tuple[float, float, float, float]
+_ORIGINAL_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "BMP"})
+
+
+@dataclass(frozen=True)
+class SliceItem:
+    """One partition of the image table."""
+
+    part: Path
+    roots: dict[str, Path]
+    """Folder of each dataset."""
+    config: SliceConfig
+
+
+class Source(Protocol):
+    """An open image, read window by window."""
+
+    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_]]:
+        """Pixels uint8 (H, W, C) and validity bool (H, W) of a window."""
+
+    def bounds_4326(self, box: Box) -> Bounds | None:
+        """Footprint of a window in degrees, where known."""
+
+
+def slice_images(item: SliceItem) -> pa.Table:
+    """Cut and measure the images of a partition: one row per tile."""
+    rows = pq.read_table(item.part).to_pylist()
+    alive = (row for row in rows if row["drop_stage"] is None or is_held_out(row))
+    tiles = [tile for row in alive for tile in _slice_image(row, item)]
+    return pa.Table.from_pylist(tiles, TILE_SCHEMA)
+
+
+def tile_boxes(height: int, width: int, config: SliceConfig) -> list[Box]:
+    """Lay the grid of windows over an image; the last one in each direction ends at the edge.
+
+    >>> [b.x0 for b in tile_boxes(64, 150, SliceConfig(tile_px=64, stride_px=64, larger_than_px=64))]
+    [0, 64, 86]
+    """
+    if max(height, width) <= config.larger_than_px:
+        return [Box(y0=0, x0=0, y1=height, x1=width)]
+    ys = _starts(height, config.tile_px, config.stride_px)
+    xs = _starts(width, config.tile_px, config.stride_px)
+    tile = config.tile_px
+    return [
+        Box(y0=y, x0=x, y1=min(y + tile, height), x1=min(x + tile, width)) for y in ys for x in xs
+    ]
+
+
+def _starts(length: int, tile: int, stride: int) -> list[int]:
+    if length <= tile:
+        return [0]
+    starts = list(range(0, length - tile + 1, stride))
+    return starts if starts[-1] == length - tile else [*starts, length - tile]
+
+
+def _slice_image(row: Row, item: SliceItem) -> Iterator[Row]:
+    boxes = tile_boxes(row["height"], row["width"], item.config)
+    whole = len(boxes) == 1
+    try:
+        with open_source(item.roots[row["dataset"]] / row["source_path"], row, item.config) as src:
+            tiles = [_tile(row, box, src, item.config, whole) for box in boxes]
+    except UnreadableImage as error:
+        # One row for the whole image: nothing of it can be trusted.
+        yield _unreadable(row, error.reason)
+        return
+    yield from tiles
+
+
+def _unreadable(row: Row, reason: str) -> Row:
+    whole = Box(y0=0, x0=0, y1=row["height"], x1=row["width"])
+    base = row | _place(row, whole) | {"original_bytes": False}
+    return base if is_held_out(row) else drop(base, "slice", "unreadable", reason)
+
+
+def _tile(row: Row, box: Box, source: Source, config: SliceConfig, whole: bool) -> Row:
+    pixels, valid = source.read(box)
+    original = whole and row["format"] in _ORIGINAL_FORMATS and row["dtype"] == "uint8"
+    tile = row | _place(row, box) | measure(pixels, valid)
+    tile |= {
+        "original_bytes": original,
+        "height": box.height,
+        "width": box.width,
+        "bands": pixels.shape[2],
+        "dtype": "uint8",
+        "format": row["format"] if original else "PNG",
+        "boxes": carry_boxes(row["boxes"], box, config.min_box_share),
+    }
+    bounds = source.bounds_4326(box)
+    if bounds is not None:
+        tile |= dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds, strict=True))
+    if tile["drop_stage"] is None:
+        return _screen(tile, config)
+    return tile
+
+
+def _screen(tile: Row, config: SliceConfig) -> Row:
+    if tile["nodata_fraction"] > config.max_nodata_fraction:
+        detail = f"{tile['nodata_fraction']:.3f} without data > {config.max_nodata_fraction}"
+        return drop(tile, "slice", "nodata", detail)
+    if tile["flatness"] > config.max_flatness:
+        detail = f"flatness {tile['flatness']:.4f} > {config.max_flatness}"
+        return drop(tile, "slice", "blank", detail)
+    return tile
+
+
+def _place(row: Row, box: Box) -> Row:
+    # The id names this window of this image with this content: exact copies of an image have
+    # ids of their own, so the ledger can say which one was dropped for which.
+    text = f"{row['image_id']}\0{row['source_sha256']}\0{box.y0},{box.x0},{box.y1},{box.x1}"
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return {"tile_id": digest, "y0": box.y0, "x0": box.x0, "h": box.height, "w": box.width}
+
+
+def carry_boxes(boxes: list[Row] | None, tile: Box, min_share: float) -> list[Row] | None:
+    """Move annotated objects into a tile: kept where enough of the box lies inside, then clipped.
+
+    Corners of oriented boxes are moved but not clipped: a cut rectangle is no rectangle.
+    """
+    if boxes is None:
+        return None
+    carried = []
+    for box in boxes:
+        x0, x1 = max(box["x0"], tile.x0), min(box["x1"], tile.x1)
+        y0, y1 = max(box["y0"], tile.y0), min(box["y1"], tile.y1)
+        area = (box["x1"] - box["x0"]) * (box["y1"] - box["y0"])
+        if x1 <= x0 or y1 <= y0 or (x1 - x0) * (y1 - y0) < min_share * area:
+            continue
+        corners = box["corners"]
+        if corners is not None:
+            corners = [c - (tile.y0 if i % 2 else tile.x0) for i, c in enumerate(corners)]
+        moved = {"x0": x0 - tile.x0, "y0": y0 - tile.y0, "x1": x1 - tile.x0, "y1": y1 - tile.y0}
+        carried.append(box | moved | {"corners": corners})
+    return carried
+
+
+@contextmanager
+def open_source(file: Path, row: Row, config: SliceConfig) -> Iterator[Source]:
+    """Open an image for window reads, through Pillow or rasterio as its format needs.
+
+    Raises:
+        UnreadableImage: it cannot be opened or, for Pillow's formats, decoded.
+    """
+    if row["format"] in _ORIGINAL_FORMATS and row["dtype"] == "uint8":
+        yield _Picture(file.read_bytes(), row["source_path"])
+        return
+    bands = tuple(row["display_bands"])
+    with raster.open_scene(file, row["source_path"], bands) as scene:
+        rule = config.stretch
+        stretch = (
+            None
+            if scene.is_8bit
+            else scene.percentile_stretch(rule.low_percentile, rule.high_percentile)
+        )
+        yield _Raster(scene, stretch)
+
+
+class _Picture:
+    """An 8-bit picture, decoded whole."""
+
+    def __init__(self, data: bytes, path: str) -> None:
+        self._pixels = images.decode(data, path)
+        alpha = images.alpha_of(data, path)
+        shape = self._pixels.shape[:2]
+        self._valid = np.ones(shape, dtype=np.bool_) if alpha is None else alpha > 0
+
+    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_]]:
+        window = np.s_[box.y0 : box.y1, box.x0 : box.x1]
+        return self._pixels[window], self._valid[window]
+
+    def bounds_4326(self, box: Box) -> Bounds | None:
+        return None
+
+
+class _Raster:
+    """A raster with its stretch."""
+
+    def __init__(self, scene: raster.Scene, stretch: raster.Stretch | None) -> None:
+        self._scene = scene
+        self._stretch = stretch
+
+    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_]]:
+        return self._scene.read(box, self._stretch)
+
+    def bounds_4326(self, box: Box) -> Bounds | None:
+        return self._scene.bounds_4326(box)

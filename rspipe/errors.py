@@ -1,0 +1,61 @@
+"""Every error that rspipe raises on purpose.
+
+    RspipeError
+    ├── RecipeError        a recipe or card is wrong: unknown key, wrong type, missing folder (exit code 2)
+    ├── MissingDependency  an optional package or system library is not installed (exit code 3)
+    ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
+    ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
+    ├── CorpusError        a corpus is absent, incomplete, or of another schema version
+    ├── RunError           a pre-training run is absent, incomplete, or does not match its recipe
+    └── WeightsError       weights do not fit the model strictly
+
+Each message names the thing, the reason and the next move.
+"""
+
+
+class RspipeError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+    exit_code = 1
+
+
+class RecipeError(RspipeError):
+    """A recipe or a card is wrong."""
+
+    exit_code = 2
+
+
+class MissingDependency(RspipeError):
+    """An optional package or system library is not installed."""
+
+    exit_code = 3
+
+
+class UnreadableImage(RspipeError):
+    """An image cannot be opened or decoded.
+
+    Args:
+        path: the image as the ledger names it.
+        reason: what the decoder said.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class ReaderError(RspipeError):
+    """An annotation file is malformed."""
+
+
+class CorpusError(RspipeError):
+    """A corpus is absent, incomplete, or of another schema version."""
+
+
+class RunError(RspipeError):
+    """A pre-training run is absent, incomplete, or does not match its recipe."""
+
+
+class WeightsError(RspipeError):
+    """Weights do not fit the model strictly."""

@@ -1,0 +1,1 @@
+"""Bytes and files: 8-bit images, rasters, tables. Decoders only, no policy."""

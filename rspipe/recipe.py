@@ -1,0 +1,158 @@
+"""Recipes: YAML read into strict typed models, overridden by `key=value`, hashed into fingerprints.
+
+A recipe separates `what` (it changes results, and is fingerprinted) from `how` (workers, devices:
+it changes only speed). The models themselves stand beside the verb they steer
+(`curate/config.py`, `train/config.py`, `evaluate/config.py`).
+"""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rspipe.errors import RecipeError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, but `1e-3` is a number, as every user means it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML without executing anything.
+
+    >>> read_yaml("lr: 1e-3")
+    {'lr': 0.001}
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash JSON-able values into 16 hex digits: equal values, equal fingerprint, on any machine.
+
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def load_recipe(path: Path, model: type[ModelT], overrides: Sequence[str] = ()) -> ModelT:
+    """Read a recipe and check every key of it.
+
+    Args:
+        path: a YAML file.
+        model: the strict model to read it into.
+        overrides: `dotted.key=value`; the value is read as YAML.
+
+    Raises:
+        RecipeError: the file is missing or is no YAML mapping, a key is unknown (the message
+            carries the nearest valid name), or a value has the wrong type.
+    """
+    if not path.is_file():
+        near = nearest_name(str(path), (str(p) for p in path.parent.glob("*.yaml")))
+        raise RecipeError(f"{path}: no such recipe{near}")
+    try:
+        data = read_yaml(path.read_text())
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys to values")
+    for override in overrides:
+        _apply_override(data, override)
+    return validate(data, model, origin=str(path))
+
+
+def validate(data: dict[str, Any], model: type[ModelT], origin: str) -> ModelT:
+    """Check a mapping against a strict model.
+
+    Raises:
+        RecipeError: listing every wrong key, one line each, with the nearest valid name.
+    """
+    try:
+        # Through JSON: YAML lists may then fill tuples while numbers and strings stay strict.
+        return model.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        lines = [_explain(problem, model) for problem in error.errors()]
+        raise RecipeError("\n".join(f"{origin}: {line}" for line in lines)) from error
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"{override!r}: an override is key=value, e.g. how.workers=2")
+    try:
+        value = read_yaml(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{override!r}: the value is not valid YAML") from error
+    *parents, last = key.split(".")
+    for parent in parents:
+        step = data.setdefault(parent, {})
+        if not isinstance(step, dict):
+            raise RecipeError(f"{override!r}: {parent!r} holds a value, not a section")
+        data = step
+    data[last] = value
+
+
+def _explain(problem: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(step) for step in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        names = _field_names(model, problem["loc"][:-1])
+        return f"unknown key {where!r}{nearest_name(str(problem['loc'][-1]), names)}"
+    if problem["type"] == "missing":
+        return f"missing key {where!r}"
+    return f"{where}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """Names that are valid at a place of the model."""
+    models: list[type[BaseModel]] = [model]
+    for step in loc:
+        models = [
+            inner
+            for outer in models
+            if isinstance(step, str) and step in outer.model_fields
+            for inner in _models_in(outer.model_fields[step].annotation)
+        ] or models
+    return sorted({name for m in models for name in m.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list, tuple, dict) or get_args(annotation):
+        return [m for arg in get_args(annotation) for m in _models_in(arg)]
+    return []
+
+
+def nearest_name(name: str, valid: Iterable[str]) -> str:
+    """End an error message with the nearest valid name, or with all of them.
+
+    >>> nearest_name("mea", ["mae", "selective_mae"])
+    "; did you mean 'mae'?"
+    """
+    valid = sorted(valid)
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; valid: {', '.join(valid)}" if valid else ""

@@ -1,0 +1,308 @@
+"""The words of rspipe as types, and the Arrow schemas of its tables.
+
+source/dataset → image (as published) → tile (after slicing; one corpus row). Order is always
+y, x and height, width; units stand in the names.
+"""
+
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from rspipe.recipe import Strict
+
+SCHEMA_VERSION = 1
+
+Task = Literal["unlabelled", "classification", "detection", "segmentation"]
+
+# The 8 flips and quarter turns, by the name of what was done to the copy. `transpose` mirrors
+# at the main diagonal, `transverse` at the other one; quarter turns are counter-clockwise.
+ORIENTATIONS = (
+    "identity",
+    "rot90",
+    "rot180",
+    "rot270",
+    "flip_lr",
+    "flip_ud",
+    "transpose",
+    "transverse",
+)
+
+
+class DatasetCard(Strict):
+    """What is known of one public dataset: data, not code. Unknown fields stay null."""
+
+    name: str
+    title: str | None = None
+    aliases: tuple[str, ...] = ()
+    """Other names under which the folder is met."""
+    layout: str = "auto"
+    """Key of the READERS table, or `auto`: the first reader that recognises the folder."""
+    task: Task = "unlabelled"
+    version: str | None = None
+    licence: str | None = None
+    """SPDX identifier, or LicenseRef-…; null where the publisher states none."""
+    licence_url: str | None = None
+    attribution: str | None = None
+    redistributable: bool | None = None
+    gsd_m: tuple[float, float] | None = None
+    """Smallest and largest ground sample distance in metres."""
+    bands: tuple[str, ...] | None = None
+    benchmark_splits: Literal["all"] | tuple[str, ...] = ()
+    """Splits that people report scores on: never packed, and no corpus tile may match them."""
+    train_splits: tuple[str, ...] | None = None
+    """Splits an evaluator may train on; null: `train`, or a seeded share where no split is given."""
+    test_splits: tuple[str, ...] | None = None
+    """Splits an evaluator reports on; null: `test`, else `val`, else the rest of the seeded share."""
+    classes: tuple[str, ...] | dict[str, int | str] | None = None
+    """Class names, or for masks a mapping from name to pixel value or #RRGGBB colour."""
+    ignore_classes: tuple[str, ...] = ()
+    """Classes that no score counts."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the layout's reader."""
+    urls: tuple[str, ...] = ()
+    citation: str | None = None
+    known_faults: tuple[str, ...] = ()
+
+    def is_benchmark(self, split: str | None) -> bool:
+        """Whether images of this split are held out from every corpus."""
+        return self.benchmark_splits == "all" or split in self.benchmark_splits
+
+
+class Box(Strict):
+    """A rectangle of pixels: rows y0 ≤ y < y1, columns x0 ≤ x < x1.
+
+    >>> Box(y0=0, x0=448, y1=512, x1=960).area_px
+    262144
+    """
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+    @model_validator(mode="after")
+    def _has_pixels(self) -> "Box":
+        if self.y1 <= self.y0 or self.x1 <= self.x0:
+            raise ValueError(f"empty box: y {self.y0}..{self.y1}, x {self.x0}..{self.x1}")
+        return self
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.y1 - self.y0
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.x1 - self.x0
+
+    @property
+    def area_px(self) -> int:
+        """Pixels."""
+        return self.height * self.width
+
+
+class ObjectBox(Strict):
+    """One annotated object, in pixels of its image: edges of pixels, so a full image is 0..width.
+
+    Horizontal boxes are (x0, y0, x1, y1); an oriented box adds its four corners in order.
+    """
+
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    corners: Annotated[tuple[float, ...], Field(min_length=8, max_length=8)] | None = None
+    """x, y of the four corners, in order around the box; null where only a horizontal box exists."""
+    difficult: bool = False
+
+
+class Annotation(Strict):
+    """What a dataset says of one of its images."""
+
+    label: str | None = None
+    boxes: tuple[ObjectBox, ...] | None = None
+    """Empty means looked at and found nothing; null means nobody looked."""
+    mask_path: str | None = None
+    """Path of the mask image, relative to the dataset's root."""
+    caption: str | None = None
+
+
+class ImageRecord(Strict):
+    """One image as a reader lists it: where it lies and what is said of it, no pixels."""
+
+    source_path: str
+    """Posix path relative to the dataset's root."""
+    split: str | None = None
+    annotation: Annotation = Annotation()
+
+
+# One annotated object. Coordinates in pixels of the row's own image or tile.
+BOX_TYPE = pa.struct(
+    [
+        ("label", pa.string()),
+        ("x0", pa.float32()),
+        ("y0", pa.float32()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+        ("corners", pa.list_(pa.float32())),
+        ("difficult", pa.bool_()),
+    ]
+)
+
+ORIGIN_FIELDS = [
+    pa.field("dataset", pa.string()),
+    pa.field("dataset_version", pa.string()),
+    pa.field("split", pa.string()),
+    pa.field("source_path", pa.string()),
+    pa.field("image_id", pa.string()),
+    pa.field("source_sha256", pa.string()),
+    pa.field("source_size_bytes", pa.int64()),
+]
+RIGHTS_FIELDS = [
+    pa.field("licence", pa.string()),
+    pa.field("licence_url", pa.string()),
+    pa.field("attribution", pa.string()),
+    pa.field("redistributable", pa.bool_()),
+]
+GEO_FIELDS = [
+    pa.field("gsd_m", pa.float64()),
+    pa.field("crs", pa.string()),
+    pa.field("xmin", pa.float64()),
+    pa.field("ymin", pa.float64()),
+    pa.field("xmax", pa.float64()),
+    pa.field("ymax", pa.float64()),
+    pa.field("acquired", pa.string()),
+    pa.field("sensor", pa.string()),
+]
+ANNOTATION_FIELDS = [
+    pa.field("label", pa.string()),
+    pa.field("boxes", pa.list_(BOX_TYPE)),
+    pa.field("mask_path", pa.string()),
+    pa.field("caption", pa.string()),
+]
+PIXEL_FIELDS = [
+    pa.field("height", pa.int32()),
+    pa.field("width", pa.int32()),
+    pa.field("bands", pa.int32()),
+    pa.field("dtype", pa.string()),
+    pa.field("format", pa.string()),
+]
+# The bands, counted from 1, that make up red, green, blue (or grey); null: no rule gives visible light.
+DISPLAY_FIELDS = [pa.field("display_bands", pa.list_(pa.int32()))]
+# Whether the corpus holds the published file as it is (true) or a cut or converted PNG.
+BYTES_FIELDS = [pa.field("original_bytes", pa.bool_())]
+FATE_FIELDS = [
+    pa.field("drop_stage", pa.string()),
+    pa.field("drop_reason", pa.string()),
+    pa.field("drop_detail", pa.string()),
+]
+BOX_IN_PARENT_FIELDS = [
+    pa.field("y0", pa.int32()),
+    pa.field("x0", pa.int32()),
+    pa.field("h", pa.int32()),
+    pa.field("w", pa.int32()),
+]
+MEASURE_FIELDS = [
+    pa.field("pixel_hash", pa.string()),
+    pa.field("phash", pa.uint64()),
+    pa.field("flatness", pa.float32()),
+    pa.field("nodata_fraction", pa.float32()),
+    pa.field("sharpness", pa.float32()),
+]
+MATCH_FIELDS = [
+    pa.field("cluster_id", pa.string()),
+    pa.field("cluster_diameter_bits", pa.int32()),
+    pa.field("duplicate_of", pa.string()),
+    pa.field("distance_bits", pa.int32()),
+    pa.field("orientation", pa.string()),
+    pa.field("verified_similarity", pa.float32()),
+    pa.field("benchmark_hit", pa.string()),
+]
+
+# One row per file below a dataset's root.
+IMAGE_SCHEMA = pa.schema(
+    ORIGIN_FIELDS
+    + PIXEL_FIELDS
+    + DISPLAY_FIELDS
+    + RIGHTS_FIELDS
+    + GEO_FIELDS
+    + ANNOTATION_FIELDS
+    + FATE_FIELDS
+)
+# One row per tile, held-out benchmark tiles included. `orientation_hashes` are the pHashes of the
+# tile in each of ORIENTATIONS; `thumbnail` is 32x32 grey uint8.
+TILE_SCHEMA = pa.schema(
+    [
+        pa.field("tile_id", pa.string()),
+        *ORIGIN_FIELDS,
+        *BOX_IN_PARENT_FIELDS,
+        *BYTES_FIELDS,
+        *PIXEL_FIELDS,
+        *DISPLAY_FIELDS,
+        *RIGHTS_FIELDS,
+        *GEO_FIELDS,
+        *ANNOTATION_FIELDS,
+        *MEASURE_FIELDS,
+        pa.field("orientation_hashes", pa.list_(pa.uint64(), 8)),
+        pa.field("thumbnail", pa.binary(1024)),
+        *FATE_FIELDS,
+    ]
+)
+# The fate of every tile after dedup and after leakage, in the row order of the tile table.
+FATE_SCHEMA = pa.schema([pa.field("tile_id", pa.string()), *FATE_FIELDS, *MATCH_FIELDS])
+
+# One row per (corpus tile, benchmark tile) that are the same picture.
+HIT_SCHEMA = pa.schema(
+    [
+        pa.field("tile_id", pa.string()),
+        pa.field("dataset", pa.string()),
+        pa.field("source_path", pa.string()),
+        pa.field("benchmark", pa.string()),
+        pa.field("benchmark_split", pa.string()),
+        pa.field("benchmark_path", pa.string()),
+        pa.field("benchmark_tile_id", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("distance_bits", pa.int32()),
+        pa.field("orientation", pa.string()),
+        pa.field("similarity", pa.float32()),
+    ]
+)
+
+# What became of every file and every tile ever seen. `level` is file or tile.
+LEDGER_SCHEMA = pa.schema(
+    [
+        pa.field("level", pa.string()),
+        pa.field("tile_id", pa.string()),
+        *ORIGIN_FIELDS,
+        *BOX_IN_PARENT_FIELDS,
+        *BYTES_FIELDS,
+        *PIXEL_FIELDS,
+        pa.field("licence", pa.string()),
+        *MEASURE_FIELDS,
+        *FATE_FIELDS,
+        *MATCH_FIELDS,
+    ]
+)
+
+# One row per tile of the corpus: what Hugging Face `datasets` loads.
+CORPUS_SCHEMA = pa.schema(
+    [
+        pa.field("tile_id", pa.string()),
+        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        *PIXEL_FIELDS,
+        *ORIGIN_FIELDS,
+        *BOX_IN_PARENT_FIELDS,
+        *BYTES_FIELDS,
+        pa.field("sha256", pa.string()),
+        *RIGHTS_FIELDS,
+        *GEO_FIELDS,
+        *MEASURE_FIELDS,
+        pa.field("label", pa.string()),
+        pa.field("boxes", pa.list_(BOX_TYPE)),
+        pa.field("mask", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        pa.field("caption", pa.string()),
+    ]
+)
