@@ -86,19 +86,39 @@ def _slice_image(row: Row, item: SliceItem) -> Iterator[Row]:
     boxes = tile_boxes(row["height"], row["width"], item.config)
     whole = len(boxes) == 1
     try:
+        _check_mask(row, item.roots[row["dataset"]])
+    except UnreadableImage as error:
+        yield _unusable(row, "bad_annotation", f"mask {error}")
+        return
+    try:
         with open_source(item.roots[row["dataset"]] / row["source_path"], row, item.config) as src:
             tiles = [_tile(row, box, src, item.config, whole) for box in boxes]
     except UnreadableImage as error:
         # One row for the whole image: nothing of it can be trusted.
-        yield _unreadable(row, error.reason)
+        yield _unusable(row, "unreadable", error.reason)
         return
     yield from tiles
 
 
-def _unreadable(row: Row, reason: str) -> Row:
+def _check_mask(row: Row, root: Path) -> None:
+    """Decode the mask, if any: one that is broken or of another size must not be packed.
+
+    Raises:
+        UnreadableImage: the mask cannot be decoded, or its size is not the image's.
+    """
+    path = row["mask_path"]
+    if path is None:
+        return
+    mask = images.decode_mask((root / path).read_bytes(), path)
+    if mask.shape[:2] != (row["height"], row["width"]):
+        size = f"{row['height']}x{row['width']}"
+        raise UnreadableImage(path, f"{mask.shape[0]}x{mask.shape[1]} px, its image has {size}")
+
+
+def _unusable(row: Row, reason: str, detail: str) -> Row:
     whole = Box(y0=0, x0=0, y1=row["height"], x1=row["width"])
     base = row | _place(row, whole) | {"original_bytes": False}
-    return base if is_held_out(row) else drop(base, "slice", "unreadable", reason)
+    return base if is_held_out(row) else drop(base, "slice", reason, detail)
 
 
 def _tile(row: Row, box: Box, source: Source, config: SliceConfig, whole: bool) -> Row:

@@ -6,6 +6,7 @@ tiles of a scene agree in colour.
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
@@ -113,7 +114,8 @@ class Scene:
             raw = self._dataset.read(self._bands, **options).astype(np.float64)
             masks = self._dataset.read_masks(self._bands, **options)
         except RasterioError as error:
-            raise UnreadableImage(self._path, f"pixels cannot be decoded: {error}") from error
+            why = str(error.__cause__ or error)
+            raise UnreadableImage(self._path, f"pixels cannot be decoded: {why}") from error
         valid = (masks > 0).all(axis=0) & np.isfinite(raw).all(axis=0)
         return raw, valid
 
@@ -121,9 +123,14 @@ class Scene:
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[DatasetReader]:
     try:
-        dataset = rasterio.open(path)
+        with warnings.catch_warnings():
+            # A scene without georeference is an image like any other; its columns stay null.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(path)
     except RasterioError as error:
-        raise UnreadableImage(name, f"the header cannot be parsed: {error}") from error
+        # The ledger must read the same on every machine: no folder of this one.
+        why = str(error).replace(str(path), name)
+        raise UnreadableImage(name, f"the header cannot be parsed: {why}") from error
     with dataset:
         yield dataset
 

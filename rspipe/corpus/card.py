@@ -1,0 +1,101 @@
+"""The corpus's README.md: a Hugging Face data set card, written from its own tables."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jinja2 import Environment
+
+from rspipe.corpus.format import shard_paths
+from rspipe.io.tables import write_text
+
+_CARD = """\
+---
+pretty_name: {{ name }}
+license: other
+license_name: per-row
+task_categories: [image-feature-extraction]
+tags: [remote-sensing, rspipe]
+size_categories: [{{ size_category }}]
+configs:
+  - config_name: default
+    data_files:
+      - split: train
+        path: data/train-*.parquet
+---
+# {{ name }}
+
+{{ "{:,}".format(tiles) }} tiles, built by rspipe {{ version }} (fingerprint `{{ fingerprint }}`).
+Every file and tile that was ever looked at is in `ledger/` with its fate; `manifest.json` holds the
+recipe and the checksums. Load it with `datasets.load_dataset("parquet", data_files="data/*.parquet")`.
+
+## What was kept, stage by stage
+
+| stage | in | kept | dropped | reasons |
+|---|---:|---:|---:|---|
+{% for step in funnel -%}
+| {{ step.stage }} | {{ step.rows_in }} {{ step.unit }} | {{ step.kept }} | {{ step.dropped.values() | sum }} | \
+{{ reasons(step.dropped) }} |
+{% endfor %}
+## Where it comes from
+
+| data set | tiles | licence | redistributable | attribution |
+|---|---:|---|---|---|
+{% for s in sources -%}
+| {{ s.dataset }} | {{ s.tiles }} | {{ s.licence or "not stated" }} | {{ yes_no(s.redistributable) }} | \
+{{ s.attribution or "" }} |
+{% endfor %}
+Each row carries its own licence. Tiles that are not marked as redistributable may not be passed on.
+
+## Benchmarks held out
+
+{% if benchmarks -%}
+No tile of this corpus equals or nearly equals a picture of: {{ benchmarks | join(", ") }} (all held-out
+splits; file bytes, pixels, and perceptual hashes at most {{ bits }} bits apart in 8 orientations,
+verified on pixels). Every match that was removed is listed in `ledger/benchmark_hits.parquet`.
+{% else -%}
+None was given, so nothing is known about leakage.
+{% endif %}
+"""
+
+
+def write_card(corpus: Path, manifest: dict[str, Any], ledger: pa.Table) -> None:
+    """Write README.md of a corpus whose shards are in place."""
+    held_out = ledger.filter(
+        pa.compute.equal(ledger["drop_reason"], "benchmark_split")
+    )["dataset"].unique()
+    sources = summarise_sources(corpus)
+    template = Environment(autoescape=False, keep_trailing_newline=True).from_string(_CARD)  # noqa: S701 - Markdown
+    text = template.render(
+        name=manifest["name"],
+        version=manifest["rspipe_version"],
+        fingerprint=manifest["fingerprint"],
+        tiles=sum(s["tiles"] for s in sources),
+        size_category=_size_category(sum(s["tiles"] for s in sources)),
+        funnel=manifest["funnel"],
+        sources=sources,
+        benchmarks=sorted(held_out.to_pylist()),
+        bits=manifest["recipe"]["what"]["dedup"]["max_hamming_bits"],
+        reasons=lambda dropped: ", ".join(f"{k} {v}" for k, v in dropped.items()),
+        yes_no=lambda value: {True: "yes", False: "no", None: "unknown"}[value],
+    )
+    write_text(text, corpus / "README.md")
+
+
+def summarise_sources(corpus: Path) -> list[dict[str, Any]]:
+    """Count the tiles of each data set, with its licence and attribution."""
+    keys = ["dataset", "licence", "redistributable", "attribution"]
+    tables = [pq.read_table(path, columns=keys) for path in shard_paths(corpus)]
+    if not tables:
+        return []
+    counts = pa.concat_tables(tables).group_by(keys).aggregate([([], "count_all")])
+    rows = counts.rename_columns([*keys, "tiles"]).sort_by("dataset").to_pylist()
+    return [dict(row) for row in rows]
+
+
+def _size_category(tiles: int) -> str:
+    """Name the Hugging Face size class of a count."""
+    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
+    bounds += ((1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+    return next((name for bound, name in bounds if tiles < bound), "10M<n<100M")

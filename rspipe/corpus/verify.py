@@ -1,0 +1,40 @@
+"""Check a corpus against its own manifest."""
+
+import hashlib
+from pathlib import Path
+
+from rspipe.corpus.format import MANIFEST
+from rspipe.corpus.reader import Corpus
+from rspipe.errors import CorpusError
+from rspipe.io.tables import read_json
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def verify(corpus: Path) -> int:
+    """Check every file's checksum and decode every image.
+
+    Returns:
+        The number of tiles.
+
+    Raises:
+        CorpusError: a file is missing, changed or extra, or a count does not fit.
+        UnreadableImage: a packed image cannot be decoded.
+    """
+    opened = Corpus.open(corpus)
+    manifest = read_json(corpus / MANIFEST)
+    for name, expected in manifest["files"].items():
+        if not (corpus / name).is_file():
+            raise CorpusError(f"{corpus / name}: missing; rebuild the corpus with `make curate`")
+        if checksum(corpus / name) != expected:
+            raise CorpusError(f"{corpus / name}: changed since it was written; rebuild the corpus")
+    kept = manifest["funnel"][-1]["kept"]
+    if kept != len(opened):
+        raise CorpusError(f"{corpus}: {len(opened)} tiles, the funnel says {kept}")
+    for row in range(len(opened)):
+        opened.images([row])
+    return len(opened)
