@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -19,7 +20,23 @@ _PACKAGES = {
     "eval": ("scikit-learn", "torchmetrics", "pycocotools"),
     "demo": ("basemap-data",),
 }
-_NOTABLE_DRIVERS = ("GTiff", "COG", "JP2OpenJPEG", "HDF4", "HDF5", "netCDF", "VRT", "Zarr", "WEBP")
+_NOTABLE_DRIVERS = (
+    "GTiff",
+    "COG",
+    "JP2OpenJPEG",
+    "HDF4",
+    "HDF5",
+    "netCDF",
+    "VRT",
+    "Zarr",
+    "WEBP",
+)
+
+_DESCRIBE_RASTERIO = """
+import json, rasterio
+with rasterio.Env() as env:
+    print(json.dumps([rasterio.__gdal_version__, sorted(env.drivers())]))
+"""
 
 
 @dataclass(frozen=True)
@@ -59,15 +76,10 @@ def _examine_packages() -> list[Finding]:
 
 def _examine_rasterio() -> Finding:
     """Ask in a child, so that the doctor itself never maps a libgdal."""
-    code = (
-        "import json, rasterio; from rasterio.env import GDALVersion; import rasterio._env as e\n"
-        "with rasterio.Env() as env: print(json.dumps([rasterio.__gdal_version__, sorted(env.drivers())]))"
-    )
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", _DESCRIBE_RASTERIO]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
     if child.returncode != 0:
         return Finding("rasterio's GDAL", "missing", "pip install 'rspipe[curate]'")
-    import json
-
     version, drivers = json.loads(child.stdout)
     return Finding("rasterio's GDAL", _describe_drivers(version, drivers))
 
@@ -76,12 +88,16 @@ def _examine_gdal() -> list[Finding]:
     config = shutil.which("gdal-config")
     if config is None:
         remedy = "apt-get install libgdal-dev (Debian, Ubuntu), then `make setup`"
-        return [Finding("system GDAL", "missing: HDF4 (MODIS) and VRT mosaics will not be read", remedy)]
+        return [
+            Finding("system GDAL", "missing: HDF4 (MODIS) and VRT mosaics will not be read", remedy)
+        ]
     version = subprocess.run([config, "--version"], capture_output=True, text=True, check=True)
     library = version.stdout.strip()
     bindings: dict[str, Any] | None = gdal_child.describe()
     if bindings is None:
-        remedy = f"pip install --no-build-isolation 'gdal[numpy]=={library}.*' (needs a C++ compiler)"
+        remedy = (
+            f"pip install --no-build-isolation 'gdal[numpy]=={library}.*' (needs a C++ compiler)"
+        )
         return [Finding("system GDAL", f"{library}, but its Python bindings are missing", remedy)]
     found = [Finding("system GDAL", _describe_drivers(bindings["version"], bindings["drivers"]))]
     if bindings["version"] != library:

@@ -1,8 +1,8 @@
 """Every error that rspipe raises on purpose.
 
     RspipeError
-    ├── RecipeError        a recipe or card is wrong: unknown key, wrong type, missing folder (exit code 2)
-    ├── MissingDependency  an optional package or system library is not installed (exit code 3)
+    ├── RecipeError        unknown key, wrong type, missing folder in a recipe or card (exit 2)
+    ├── MissingDependency  an optional package or system library is not installed (exit 3)
     ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
     ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
     ├── CorpusError        a corpus is absent, incomplete, or of another schema version

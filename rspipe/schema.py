@@ -51,9 +51,9 @@ class DatasetCard(Strict):
     benchmark_splits: Literal["all"] | tuple[str, ...] = ()
     """Splits that people report scores on: never packed, and no corpus tile may match them."""
     train_splits: tuple[str, ...] | None = None
-    """Splits an evaluator may train on; null: `train`, or a seeded share where no split is given."""
+    """Splits an evaluator may train on; null: `train`, or a seeded share without splits."""
     test_splits: tuple[str, ...] | None = None
-    """Splits an evaluator reports on; null: `test`, else `val`, else the rest of the seeded share."""
+    """Splits an evaluator reports on; null: `test`, else `val`, else the rest of the share."""
     classes: tuple[str, ...] | dict[str, int | str] | None = None
     """Class names, or for masks a mapping from name to pixel value or #RRGGBB colour."""
     ignore_classes: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class ObjectBox(Strict):
     x1: float
     y1: float
     corners: Annotated[tuple[float, ...], Field(min_length=8, max_length=8)] | None = None
-    """x, y of the four corners, in order around the box; null where only a horizontal box exists."""
+    """x, y of the four corners, in order around the box; null for a horizontal box."""
     difficult: bool = False
 
 
@@ -190,7 +190,7 @@ PIXEL_FIELDS = [
     pa.field("dtype", pa.string()),
     pa.field("format", pa.string()),
 ]
-# The bands, counted from 1, that make up red, green, blue (or grey); null: no rule gives visible light.
+# The bands, from 1, that make up red, green, blue (or grey); null: no rule gives visible light.
 DISPLAY_FIELDS = [pa.field("display_bands", pa.list_(pa.int32()))]
 # Whether the corpus holds the published file as it is (true) or a cut or converted PNG.
 BYTES_FIELDS = [pa.field("original_bytes", pa.bool_())]

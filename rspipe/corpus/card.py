@@ -28,31 +28,32 @@ configs:
 
 {{ "{:,}".format(tiles) }} tiles, built by rspipe {{ version }} (fingerprint `{{ fingerprint }}`).
 Every file and tile that was ever looked at is in `ledger/` with its fate; `manifest.json` holds the
-recipe and the checksums. Load it with `datasets.load_dataset("parquet", data_files="data/*.parquet")`.
+recipe and the checksums. Load it with
+`datasets.load_dataset("parquet", data_files="data/*.parquet")`.
 
 ## What was kept, stage by stage
 
 | stage | in | kept | dropped | reasons |
 |---|---:|---:|---:|---|
 {% for step in funnel -%}
-| {{ step.stage }} | {{ step.rows_in }} {{ step.unit }} | {{ step.kept }} | {{ step.dropped.values() | sum }} | \
-{{ reasons(step.dropped) }} |
+| {{ step.stage }} | {{ step.rows_in }} {{ step.unit }} | {{ step.kept }} | \
+{{ step.dropped.values() | sum }} | {{ reasons(step.dropped) }} |
 {% endfor %}
 ## Where it comes from
 
 | data set | tiles | licence | redistributable | attribution |
 |---|---:|---|---|---|
 {% for s in sources -%}
-| {{ s.dataset }} | {{ s.tiles }} | {{ s.licence or "not stated" }} | {{ yes_no(s.redistributable) }} | \
-{{ s.attribution or "" }} |
+| {{ s.dataset }} | {{ s.tiles }} | {{ s.licence or "not stated" }} | \
+{{ yes_no(s.redistributable) }} | {{ s.attribution or "" }} |
 {% endfor %}
 Each row carries its own licence. Tiles that are not marked as redistributable may not be passed on.
 
 ## Benchmarks held out
 
 {% if benchmarks -%}
-No tile of this corpus equals or nearly equals a picture of: {{ benchmarks | join(", ") }} (all held-out
-splits; file bytes, pixels, and perceptual hashes at most {{ bits }} bits apart in 8 orientations,
+No tile of this corpus equals or nearly equals a picture of: {{ benchmarks | join(", ") }}
+(all held-out splits; file bytes, pixels, and perceptual hashes at most {{ bits }} bits apart in 8 orientations,
 verified on pixels). Every match that was removed is listed in `ledger/benchmark_hits.parquet`.
 {% else -%}
 None was given, so nothing is known about leakage.
@@ -62,9 +63,9 @@ None was given, so nothing is known about leakage.
 
 def write_card(corpus: Path, manifest: dict[str, Any], ledger: pa.Table) -> None:
     """Write README.md of a corpus whose shards are in place."""
-    held_out = ledger.filter(
-        pa.compute.equal(ledger["drop_reason"], "benchmark_split")
-    )["dataset"].unique()
+    held_out = ledger.filter(pa.compute.equal(ledger["drop_reason"], "benchmark_split"))[
+        "dataset"
+    ].unique()
     sources = summarise_sources(corpus)
     template = Environment(autoescape=False, keep_trailing_newline=True).from_string(_CARD)  # noqa: S701 - Markdown
     text = template.render(
@@ -96,6 +97,11 @@ def summarise_sources(corpus: Path) -> list[dict[str, Any]]:
 
 def _size_category(tiles: int) -> str:
     """Name the Hugging Face size class of a count."""
-    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
-    bounds += ((1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+    bounds = (
+        (1_000, "n<1K"),
+        (10_000, "1K<n<10K"),
+        (100_000, "10K<n<100K"),
+        (1_000_000, "100K<n<1M"),
+        (10_000_000, "1M<n<10M"),
+    )
     return next((name for bound, name in bounds if tiles < bound), "10M<n<100M")

@@ -17,6 +17,7 @@ ROW_GROUP_ROWS = 256
 MANIFEST = "manifest.json"
 LEDGER = "ledger"
 DATA = "data"
+PICTURES = "pictures.parquet"
 HITS = "ledger/benchmark_hits.parquet"
 
 

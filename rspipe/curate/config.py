@@ -52,7 +52,7 @@ class DedupConfig(Strict):
     orientations: bool = True
     """Also find the 8 flips and quarter turns."""
     min_thumbnail_std: float = Field(default=4.0, ge=0)
-    """Tiles whose 32x32 grey thumbnail varies less have hashes without content: exact matches only."""
+    """In grey levels. Tiles whose 32x32 thumbnail varies less have hashes without content."""
     min_similarity: float = Field(default=0.9, ge=-1, le=1)
     """Least correlation of two thumbnails, in the matching orientation, that verifies a pair."""
 

@@ -1,4 +1,4 @@
-"""Stage 1, ingest: every file below a dataset's root becomes one row, read or not, with the reason."""
+"""Stage 1, ingest: every file below a dataset's root becomes one row, with the reason if unread."""
 
 import hashlib
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ def measure(pixels: Pixels, valid: NDArray[np.bool_]) -> dict[str, Any]:
 
 def _pixel_hash(pixels: Pixels) -> str:
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 

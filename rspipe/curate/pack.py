@@ -15,9 +15,8 @@ import pyarrow.parquet as pq
 
 from rspipe.corpus.format import ROW_GROUP_ROWS, corpus_schema
 from rspipe.curate.config import SliceConfig
-from rspipe.curate.slice import open_source
+from rspipe.curate.slice import box_of, open_source
 from rspipe.io import images
-from rspipe.schema import Box
 
 VERSION = 1
 
@@ -86,21 +85,10 @@ def _pack_image(tiles: list[Row], item: PackItem) -> Iterator[Row]:
     if first["original_bytes"]:
         yield _corpus_row(first, file.read_bytes(), mask)
         return
-    # The tile rows carry the tile's format; the file's own decides how it is opened.
-    with open_source(file, first | _file_format(file, first), item.config) as source:
+    with open_source(file, first, item.config) as source:
         for tile in tiles:
-            box = Box(y0=tile["y0"], x0=tile["x0"], y1=tile["y0"] + tile["h"], x1=tile["x0"] + tile["w"])
-            pixels, _ = source.read(box)
+            pixels, _ = source.read(box_of(tile))
             yield _corpus_row(tile, images.encode_png(pixels), mask)
-
-
-def _file_format(file: Path, tile: Row) -> Row:
-    with file.open("rb") as stream:
-        kind = images.sniff_format(stream.read(512))
-    if kind in images.RASTER_FORMATS:
-        return {"format": kind}
-    facts = images.read_facts(file.read_bytes(), tile["source_path"])
-    return {"format": facts.format, "dtype": facts.dtype}
 
 
 def _read_mask(root: Path, tile: Row) -> Any:
@@ -120,7 +108,10 @@ def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row:
     }
     if mask is not None:
         window = mask[tile["y0"] : tile["y0"] + tile["h"], tile["x0"] : tile["x0"] + tile["w"]]
-        packed["mask"] = {"bytes": images.encode_png(window), "path": f"{tile['tile_id']}-mask.png"}
+        packed["mask"] = {
+            "bytes": images.encode_png(window),
+            "path": f"{tile['tile_id']}-mask.png",
+        }
     return tile | packed
 
 

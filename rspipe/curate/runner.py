@@ -16,12 +16,13 @@ from tqdm import tqdm
 
 import rspipe
 from rspipe.corpus.card import write_card
-from rspipe.corpus.format import DATA, HITS, LEDGER, MANIFEST, shard_name
+from rspipe.corpus.format import DATA, HITS, LEDGER, MANIFEST, PICTURES, shard_name
 from rspipe.corpus.verify import checksum
 from rspipe.curate import exclude as exclude_stage
 from rspipe.curate import ingest as ingest_stage
 from rspipe.curate import leakage as leakage_stage
 from rspipe.curate import pack as pack_stage
+from rspipe.curate import pictures
 from rspipe.curate import slice as slice_stage
 from rspipe.curate.config import CurateHow, CurateRecipe
 from rspipe.curate.dedup import stage as dedup_stage
@@ -119,7 +120,11 @@ def _build(
 
     files = read_tables([kept.part(i) for i in order], IMAGE_SCHEMA)
     ledger = build_ledger(files, tiles, fates)
-    packed = _pack(recipe, with_fates(tiles, fates), roots, corpus_fingerprint, engine)
+    tiles = with_fates(tiles, fates)
+    packed = _pack(recipe, tiles, roots, corpus_fingerprint, engine)
+    chosen = pictures.choose_pictures(tiles, hits)
+    drawn = pictures.PicturesItem(chosen, roots, what.slice)
+    engine.map("pictures", _run_part, [((pictures.draw_pictures, drawn), packed / PICTURES)])
     _write_ledger(packed, ledger, hits)
     _finish(recipe, packed, ledger, corpus_fingerprint)
 
@@ -165,9 +170,7 @@ def _write_ledger(folder: Path, ledger: pa.Table, hits: pa.Table) -> None:
     write_table(hits, folder / HITS)
 
 
-def _finish(
-    recipe: CurateRecipe, folder: Path, ledger: pa.Table, corpus_fingerprint: str
-) -> None:
+def _finish(recipe: CurateRecipe, folder: Path, ledger: pa.Table, corpus_fingerprint: str) -> None:
     """Write manifest and card, then put the corpus in its place."""
     files = sorted(p for p in folder.rglob("*.parquet") if p.parent.name in {DATA, LEDGER})
     manifest = {
@@ -213,7 +216,10 @@ def _code_commit() -> str | None:
     if not (root / ".git").exists():
         return None
     found = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return found.stdout.strip() or None
 
@@ -255,9 +261,7 @@ class _Engine:
         if self.map(folder.stage, _run_part, tasks):
             _say_stage(folder.stage, len(items), started, folder.path)
 
-    def map(
-        self, title: str, function: Callable[[Any, Path], None], tasks: Sequence[Task]
-    ) -> bool:
+    def map(self, title: str, function: Callable[[Any, Path], None], tasks: Sequence[Task]) -> bool:
         """Call `function(item, target)` for every target that is missing; False if none was."""
         missing = [task for task in tasks if not task[1].is_file()]
         if not missing:

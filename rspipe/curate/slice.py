@@ -62,7 +62,8 @@ def slice_images(item: SliceItem) -> pa.Table:
 def tile_boxes(height: int, width: int, config: SliceConfig) -> list[Box]:
     """Lay the grid of windows over an image; the last one in each direction ends at the edge.
 
-    >>> [b.x0 for b in tile_boxes(64, 150, SliceConfig(tile_px=64, stride_px=64, larger_than_px=64))]
+    >>> config = SliceConfig(tile_px=64, stride_px=64, larger_than_px=64)
+    >>> [box.x0 for box in tile_boxes(64, 150, config)]
     [0, 64, 86]
     """
     if max(height, width) <= config.larger_than_px:
@@ -160,6 +161,12 @@ def _place(row: Row, box: Box) -> Row:
     return {"tile_id": digest, "y0": box.y0, "x0": box.x0, "h": box.height, "w": box.width}
 
 
+def box_of(tile: Row) -> Box:
+    """Window of a tile in its image."""
+    y0, x0 = tile["y0"], tile["x0"]
+    return Box(y0=y0, x0=x0, y1=y0 + tile["h"], x1=x0 + tile["w"])
+
+
 def carry_boxes(boxes: list[Row] | None, tile: Box, min_share: float) -> list[Row] | None:
     """Move annotated objects into a tile: kept where enough of the box lies inside, then clipped.
 
@@ -182,14 +189,31 @@ def carry_boxes(boxes: list[Row] | None, tile: Box, min_share: float) -> list[Ro
     return carried
 
 
+def is_picture(file: Path, name: str) -> bool:
+    """Whether a file is an 8-bit picture that Pillow reads; anything else is a raster.
+
+    Raises:
+        UnreadableImage: it is neither.
+    """
+    with file.open("rb") as stream:
+        if images.sniff_format(stream.read(512)) in images.RASTER_FORMATS:
+            return False
+    return images.read_facts(file.read_bytes(), name).dtype == "uint8"
+
+
 @contextmanager
 def open_source(file: Path, row: Row, config: SliceConfig) -> Iterator[Source]:
-    """Open an image for window reads, through Pillow or rasterio as its format needs.
+    """Open an image for window reads, through Pillow or rasterio as its own bytes need.
+
+    Args:
+        file: the image.
+        row: its row, or that of any of its tiles.
+        config: carries the stretch rule.
 
     Raises:
         UnreadableImage: it cannot be opened or, for Pillow's formats, decoded.
     """
-    if row["format"] in _ORIGINAL_FORMATS and row["dtype"] == "uint8":
+    if is_picture(file, row["source_path"]):
         yield _Picture(file.read_bytes(), row["source_path"])
         return
     bands = tuple(row["display_bands"])

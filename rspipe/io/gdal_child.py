@@ -1,4 +1,4 @@
-"""`osgeo.gdal`, only ever in a spawned child: never in a process that has rasterio's own libgdal."""
+"""`osgeo.gdal`, only ever in a spawned child: never beside rasterio's own libgdal."""
 
 import json
 import subprocess

@@ -90,7 +90,10 @@ class Scene:
         Looks at a decimated read of at most 1024 px a side: cheap, and the same on any machine.
         """
         scale = max(1.0, max(self._dataset.height, self._dataset.width) / _OVERVIEW_PX)
-        shape = (math.ceil(self._dataset.height / scale), math.ceil(self._dataset.width / scale))
+        shape = (
+            math.ceil(self._dataset.height / scale),
+            math.ceil(self._dataset.width / scale),
+        )
         raw, valid = self._read_raw(None, shape)
         if not valid.any():
             return Stretch((0.0,) * len(self._bands), (1.0,) * len(self._bands))

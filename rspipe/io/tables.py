@@ -1,7 +1,6 @@
 """Parquet tables written whole or not at all, byte for byte the same each time."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -50,4 +49,4 @@ def read_json(path: Path) -> Any:
 def remove_partials(folder: Path) -> None:
     """Delete what a killed writer left behind."""
     for partial in folder.rglob(".*.partial"):
-        os.unlink(partial)
+        partial.unlink()

@@ -1,4 +1,4 @@
-"""COCO JSON: `images`, `annotations` (or `annotation`), `categories` in one file (iSAID, VHR-10 …)."""
+"""COCO JSON: `images`, `annotations` (or `annotation`), `categories` (iSAID, VHR-10 …)."""
 
 import json
 from collections import defaultdict
@@ -54,9 +54,7 @@ def parse_coco(text: str) -> dict[str, tuple[ObjectBox, ...]]:
         for item in data.get("annotations", data.get("annotation", [])):
             x, y, w, h = (float(v) for v in item["bbox"][:4])
             label = labels.get(item["category_id"], str(item["category_id"]))
-            found[item["image_id"]].append(
-                ObjectBox(label=label, x0=x, y0=y, x1=x + w, y1=y + h)
-            )
+            found[item["image_id"]].append(ObjectBox(label=label, x0=x, y0=y, x1=x + w, y1=y + h))
         names = {i["id"]: str(i.get("file_name", i.get("filename"))) for i in data["images"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReaderError(f"not a usable COCO file: {error!r}") from error

@@ -10,7 +10,7 @@ from rspipe.schema import DatasetCard, ObjectBox
 
 
 class Dota:
-    """Oriented boxes as four corners in pixels; header lines `imagesource:` and `gsd:` are skipped."""
+    """Four corners in pixels a line; header lines `imagesource:` and `gsd:` are skipped."""
 
     name = "dota"
 
@@ -35,12 +35,12 @@ class Dota:
 
 
 def parse_dota(text: str) -> tuple[ObjectBox, ...]:
-    """Parse one label file.
+    r"""Parse one label file.
 
     Raises:
         ReaderError: a line that is no header and no box; the message carries its number.
 
-    >>> parse_dota("imagesource:x\\ngsd:0.1\\n0 0 4 0 4 2 0 2 ship 1")[0].difficult
+    >>> parse_dota("imagesource:x\ngsd:0.1\n0 0 4 0 4 2 0 2 ship 1")[0].difficult
     True
     """
     boxes = []

@@ -1,4 +1,4 @@
-"""Images and masks in twin folders: `…/images/a.jpg` with `…/masks/a.png` (LoveDA, Dubai, DeepGlobe …)."""
+"""Images and masks in twin folders: `…/images/a.jpg`, `…/masks/a.png` (LoveDA, DeepGlobe …)."""
 
 from pathlib import PurePosixPath
 

@@ -19,6 +19,12 @@ THUMBNAIL_PX = 32  # imagehash: hash_size * highfreq_factor (4)
 _FLIP_X = np.where(np.arange(HASH_SIDE) % 2, -1.0, 1.0)[None, :]
 _FLIP_Y = _FLIP_X.T
 
+# Each orientation is a transposition or not, then a flip from top to bottom or not, then one from
+# left to right or not: a counter-clockwise quarter turn is a transposition and the first flip.
+_TRANSPOSED = frozenset({"transpose", "rot90", "rot270", "transverse"})
+_UPSIDE_DOWN = frozenset({"flip_ud", "rot180", "rot90", "transverse"})
+_MIRRORED = frozenset({"flip_lr", "rot180", "rot270", "transverse"})
+
 
 def shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Shrink a grey image (H, W) to the (32, 32) that is hashed and kept as its thumbnail."""
@@ -44,24 +50,10 @@ def hash_orientations(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _orient_dct(low: NDArray[np.floating], orientation: str) -> NDArray[np.floating]:
-    """Low DCT block of the oriented image, from that of the image itself."""
-    match orientation:
-        case "identity":
-            return low
-        case "flip_lr":
-            return low * _FLIP_X
-        case "flip_ud":
-            return low * _FLIP_Y
-        case "rot180":
-            return low * _FLIP_X * _FLIP_Y
-        case "transpose":
-            return low.T
-        case "rot90":  # counter-clockwise: transpose, then flip top to bottom
-            return low.T * _FLIP_Y
-        case "rot270":
-            return low.T * _FLIP_X
-        case _:
-            return low.T * _FLIP_X * _FLIP_Y
+    """Low DCT block of the oriented image, from that of the image itself; see `orient`."""
+    turned = low.T if orientation in _TRANSPOSED else low
+    turned = turned * _FLIP_Y if orientation in _UPSIDE_DOWN else turned
+    return turned * _FLIP_X if orientation in _MIRRORED else turned
 
 
 def orient(pixels: NDArray[np.uint8], orientation: str) -> NDArray[np.uint8]:
@@ -70,26 +62,11 @@ def orient(pixels: NDArray[np.uint8], orientation: str) -> NDArray[np.uint8]:
     >>> orient(np.array([[1, 2], [3, 4]], dtype=np.uint8), "rot90").tolist()
     [[2, 4], [1, 3]]
     """
-    transposed = pixels.swapaxes(0, 1)
-    match orientation:
-        case "identity":
-            return pixels
-        case "flip_lr":
-            return pixels[:, ::-1]
-        case "flip_ud":
-            return pixels[::-1]
-        case "rot180":
-            return pixels[::-1, ::-1]
-        case "transpose":
-            return transposed
-        case "rot90":
-            return transposed[::-1]
-        case "rot270":
-            return transposed[:, ::-1]
-        case "transverse":
-            return transposed[::-1, ::-1]
-        case _:
-            raise ValueError(f"unknown orientation {orientation!r}; valid: {ORIENTATIONS}")
+    if orientation not in ORIENTATIONS:
+        raise ValueError(f"unknown orientation {orientation!r}; valid: {ORIENTATIONS}")
+    turned = pixels.swapaxes(0, 1) if orientation in _TRANSPOSED else pixels
+    turned = turned[::-1] if orientation in _UPSIDE_DOWN else turned
+    return turned[:, ::-1] if orientation in _MIRRORED else turned
 
 
 INVERSE = {name: name for name in ORIENTATIONS} | {"rot90": "rot270", "rot270": "rot90"}

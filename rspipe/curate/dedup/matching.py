@@ -128,9 +128,6 @@ def _near_pairs(tiles: Tiles, others: Tiles, config: DedupConfig) -> Iterator[Pa
     yield from best.values()
 
 
-def _verified(
-    tiles: Tiles, others: Tiles, copy: int, original: int, distance: int, k: int
-) -> Pair:
+def _verified(tiles: Tiles, others: Tiles, copy: int, original: int, distance: int, k: int) -> Pair:
     alike = similarity(tiles.thumbnails[copy], others.thumbnails[original], ORIENTATIONS[k])
     return Pair(copy, original, "near", distance, ORIENTATIONS[k], alike)
-

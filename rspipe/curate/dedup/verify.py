@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 from rspipe.curate.dedup.hashing import orient
 
 
-def similarity(
-    copy: NDArray[np.uint8], original: NDArray[np.uint8], orientation: str
-) -> float:
+def similarity(copy: NDArray[np.uint8], original: NDArray[np.uint8], orientation: str) -> float:
     """Correlate two thumbnails after bringing the original into the copy's orientation.
 
     Args:

@@ -1,0 +1,81 @@
+# Paths and names only: what happens lives in rspipe and in the recipes below pipelines/.
+PIPELINE ?= demo
+PYTHON ?= python3.11
+ENV := .venv
+RUN := $(ENV)/bin/
+READY := $(ENV)/.ready
+RECIPES := pipelines/$(PIPELINE)
+# `make curate DATA=folder` reads another folder; ARGS passes any key=value on.
+DATA_ARG := $(if $(DATA),data=$(DATA))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup doctor data curate pretrain eval report demo test check lint types arch format \
+	bench-curate bench-pretrain clean
+
+help: ## This list
+	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@echo
+	@echo "  PIPELINE=$(PIPELINE)  DATA=folder of data sets  ARGS='key=value …'"
+
+$(READY): pyproject.toml constraints.txt .ci/setup
+	PYTHON=$(PYTHON) ENV=$(ENV) bash .ci/setup
+	@touch $@
+
+setup: $(READY) ## Create the environment and install everything (runs by itself when needed)
+
+doctor: $(READY) ## Versions, GDAL drivers, GPU, and what is missing
+	$(RUN)rspipe doctor
+
+data: $(READY) ## Write the demo's native data sets (real imagery, offline)
+	@if [ "$(PIPELINE)" = demo ] && [ -z "$(DATA)" ]; then $(RUN)python -m pipelines.demo.make_data data/demo/native; fi
+
+curate: data ## Native data sets → data/corpus
+	$(RUN)rspipe curate $(RECIPES)/curate.yaml $(DATA_ARG) $(ARGS)
+
+pretrain: $(READY) ## Corpus → data/runs
+	@for recipe in $(RECIPES)/pretrain*.yaml; do \
+		echo "$(RUN)rspipe pretrain $$recipe $(ARGS)"; \
+		$(RUN)rspipe pretrain $$recipe $(ARGS) || exit $$?; \
+	done
+
+eval: data ## Run × benchmarks → data/results
+	$(RUN)rspipe eval $(RECIPES)/eval.yaml $(DATA_ARG) $(ARGS)
+
+report: $(READY) ## Everything so far → one HTML page
+	$(RUN)rspipe report $(RECIPES)/report.yaml $(ARGS)
+
+demo: ## The whole path on real imagery: curate, pretrain, eval, report
+	@start=$$(date +%s); \
+	$(MAKE) --no-print-directory curate && $(MAKE) --no-print-directory pretrain && \
+	$(MAKE) --no-print-directory eval && $(MAKE) --no-print-directory report && \
+	echo "demo done in $$(( $$(date +%s) - start )) s; open data/results/$(PIPELINE)/report.html"
+
+test: $(READY) ## All tests, doctests and notebooks
+	$(RUN)python -m pytest
+
+lint: $(READY) ## ruff: format and rules
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+
+types: $(READY) ## mypy, strict
+	$(RUN)mypy rspipe pipelines
+
+arch: $(READY) ## Who may import whom
+	$(RUN)lint-imports
+
+check: lint types arch test ## Everything a change must pass
+
+format: $(READY) ## Let ruff format and mend
+	$(RUN)ruff format .
+	$(RUN)ruff check --fix .
+
+bench-curate: $(READY) ## Hashing and search against imagehash and brute force
+	$(RUN)python tests/benchmarks/bench_curate.py
+
+bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
+	$(RUN)python tests/benchmarks/bench_pretrain.py
+
+clean: ## Delete the demo's outputs (not the environment)
+	rm -rf data/demo data/work data/corpus/demo data/runs/demo* data/results/demo

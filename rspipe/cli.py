@@ -1,0 +1,140 @@
+"""The verbs. Each loads its recipe and calls one function; no logic lives here."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+import rspipe
+from rspipe.errors import MissingDependency, RspipeError
+from rspipe.recipe import Strict, load_recipe
+
+RecipeT = TypeVar("RecipeT", bound=Strict)
+
+app = typer.Typer(
+    help="Public remote-sensing datasets in; a clean corpus, an encoder and a score out.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+corpus_app = typer.Typer(help="Look into a packed corpus.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML recipe.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="E.g. how.workers=2")
+]
+CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder.")]
+
+
+@app.command()
+def curate(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Build a corpus from native data sets, e.g. rspipe curate pipelines/demo/curate.yaml."""
+    from rspipe.curate.config import CurateRecipe
+    from rspipe.curate.runner import curate as run
+
+    run(load_recipe(recipe, CurateRecipe, overrides or ()))
+
+
+@app.command()
+def pretrain(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Pre-train an encoder on a corpus, e.g. rspipe pretrain pipelines/demo/pretrain.yaml."""
+    from rspipe.train.config import PretrainRecipe
+    from rspipe.train.trainer import pretrain as run
+
+    run(load_recipe(recipe, PretrainRecipe, overrides or ()))
+
+
+@app.command("eval")
+def evaluate(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Score an encoder on benchmarks, e.g. rspipe eval pipelines/demo/eval.yaml."""
+    from rspipe.evaluate.config import EvalRecipe
+    from rspipe.evaluate.runner import evaluate as run
+
+    run(load_recipe(recipe, EvalRecipe, overrides or ()))
+
+
+@app.command()
+def report(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Draw it all into one page, e.g. rspipe report pipelines/demo/report.yaml."""
+    from rspipe.report.build import build_report
+    from rspipe.report.config import ReportRecipe
+
+    build_report(load_recipe(recipe, ReportRecipe, overrides or ()))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed and what is missing; exit code 1 if something is."""
+    from rspipe.doctor import examine
+
+    findings = examine()
+    width = max(len(f.name) for f in findings)
+    for finding in findings:
+        typer.echo(f"{finding.name:<{width}}  {finding.value}")
+        if finding.remedy:
+            typer.echo(f"{'':<{width}}  → {finding.remedy}")
+    raise typer.Exit(1 if any(f.remedy for f in findings) else 0)
+
+
+@corpus_app.command("verify")
+def corpus_verify(corpus: CorpusPath) -> None:
+    """Check every checksum and decode every image."""
+    from rspipe.corpus.verify import verify
+
+    typer.echo(f"{corpus}: {verify(corpus):,} tiles, all sound")
+
+
+@corpus_app.command("show")
+def corpus_show(
+    corpus: CorpusPath,
+    name: Annotated[str, typer.Argument(help="A tile id, or part of a source path.")],
+) -> None:
+    """Tell what became of an image or a tile, from the ledger."""
+    from rspipe.corpus.reader import Corpus
+    from rspipe.corpus.story import tell
+
+    for line in tell(Corpus.open(corpus), name):
+        typer.echo(line)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(rspipe.__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; known errors become one message and their exit code."""
+    try:
+        app()
+    except RspipeError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = _extra_of(error.name or "")
+        if extra is None:
+            raise
+        message = f"{error.name} is not installed; `pip install 'rspipe[{extra}]'`"
+        typer.echo(f"error: {message}", err=True)
+        sys.exit(MissingDependency.exit_code)
+
+
+def _extra_of(module: str) -> str | None:
+    """Name the extra that brings a module in."""
+    extras = {
+        "curate": ("dask", "distributed", "rasterio", "imagehash", "scipy"),
+        "train": ("torch", "torchvision", "timm", "safetensors", "jaxtyping", "tensorboard"),
+        "eval": ("sklearn", "torchmetrics", "pycocotools"),
+    }
+    root = module.partition(".")[0]
+    return next((extra for extra, names in extras.items() if root in names), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Evaluate: frozen encoder in, scores with intervals out.
+
+`EVALUATORS` is the whole list of protocols; `runner.evaluate` runs a recipe.
+"""
+
+from rspipe.evaluate.base import EvalResult, Evaluator
+from rspipe.evaluate.classification import KnnClassifier, LinearClassifier
+from rspipe.evaluate.detection import DenseDetection
+from rspipe.evaluate.segmentation import LinearSegmentation
+from rspipe.schema import Task
+
+EVALUATORS: dict[tuple[Task, str], type[Evaluator]] = {
+    (evaluator.task, evaluator.protocol): evaluator
+    for evaluator in (KnnClassifier, LinearClassifier, LinearSegmentation, DenseDetection)
+}
+
+__all__ = ["EVALUATORS", "EvalResult", "Evaluator"]

@@ -1,0 +1,134 @@
+"""What an evaluator is, and the row that it fills."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import torch
+
+from rspipe.errors import RspipeError
+from rspipe.evaluate.benchmarks import Benchmark
+from rspipe.evaluate.config import What
+from rspipe.evaluate.features import Features
+from rspipe.evaluate.uncertainty import Estimates
+from rspipe.recipe import Strict
+from rspipe.schema import Task
+
+RESULTS_VERSION = 1
+N_EXAMPLES = 6
+"""Test images whose predictions are kept for pictures."""
+
+
+class Undefined(RspipeError):
+    """A benchmark's images or labels allow no score; the row says why."""
+
+
+class EvalResult(Strict):
+    """One number: a benchmark, judged by a protocol, seen through an encoder; or why there is none."""
+
+    benchmark: str
+    task: Task
+    status: Literal["done", "skipped"]
+    reason: str | None = None
+    """Why a benchmark was skipped."""
+    protocol: str | None = None
+    encoder: str | None = None
+    """`pretrained` or `random`."""
+    encoder_sha256: str | None = None
+    """Of the weights file; of all weights in memory for `random`."""
+    metric: str | None = None
+    convention: str | None = None
+    """Which of the definitions that share the metric's name."""
+    value: float | None = None
+    """0..1, higher is better."""
+    ci_low: float | None = None
+    ci_high: float | None = None
+    """95 % bootstrap interval over test images."""
+    n_train: int | None = None
+    """Training images; with folds, of the first."""
+    n_test: int | None = None
+    n_classes: int | None = None
+    n_folds: int | None = None
+    n_unreadable: int | None = None
+    """Listed images that could not be decoded; `results.json` names them in `extra`."""
+    pooling: str | None = None
+    seed: int | None = None
+    elapsed_s: float | None = None
+    """Wall time of this cell, feature extraction not included."""
+    cell: str | None = None
+    """Fingerprint; names the files below `cells/`."""
+    per_class: dict[str, float | None] = {}
+    extra: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an evaluator found, headline first."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+    per_class: dict[str, float | None] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    """JSON-able: further scores with intervals, settings that were chosen on the way."""
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    """Confusion matrices and predicted masks, for `cells/<fingerprint>.npz`."""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    """JSON-able predictions of a few test images."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Masks that could not be read, and why; their images neither trained nor were scored."""
+
+    @classmethod
+    def from_estimates(
+        cls,
+        found: Estimates,
+        names: tuple[str, ...],
+        classes: tuple[str, ...],
+        arrays: dict[str, np.ndarray] | None = None,
+    ) -> "Scores":
+        """Sort estimates into headline, further scores and scores per class.
+
+        Args:
+            found: first the named scores, headline first, then one score per class.
+            names: of the scores that are not per class.
+            classes: of the scores that are.
+            arrays: kept as they are.
+        """
+        triples = [
+            tuple(None if np.isnan(v) else float(v) for v in triple)
+            for triple in zip(found.values, found.low, found.high, strict=True)
+        ]
+        further = {
+            name: {"value": value, "ci_low": low, "ci_high": high}
+            for name, (value, low, high) in zip(names[1:], triples[1:], strict=False)
+        }
+        of_classes = dict(zip(classes, triples[len(names) :], strict=True))
+        return cls(
+            value=float(found.values[0]),
+            ci_low=float(found.low[0]),
+            ci_high=float(found.high[0]),
+            per_class={name: triple[0] for name, triple in of_classes.items()},
+            extra={
+                **further,
+                "per_class_ci": {name: list(triple[1:]) for name, triple in of_classes.items()},
+            },
+            arrays=arrays or {},
+        )
+
+
+class Evaluator(Protocol):
+    """One protocol of one task: train something small on frozen features, score it."""
+
+    task: ClassVar[Task]
+    protocol: ClassVar[str]
+    metric: ClassVar[str]
+    convention: ClassVar[str]
+
+    def __init__(self, what: What, device: torch.device) -> None: ...
+
+    @property
+    def settings(self) -> Strict:
+        """The part of the recipe that changes this evaluator's numbers."""
+
+    def run(self, benchmark: Benchmark, features: Features) -> Scores:
+        """Fit on the train part of every fold, predict the test part, score all predictions."""

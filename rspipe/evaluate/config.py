@@ -1,0 +1,119 @@
+"""The evaluation recipe: which encoder, on which benchmarks, by which protocols."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rspipe.recipe import Strict
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Protocols(Strict):
+    """Which protocols judge which task: keys of the EVALUATORS table."""
+
+    classification: tuple[str, ...] = ("knn", "linear")
+    segmentation: tuple[str, ...] = ("linear",)
+    detection: tuple[str, ...] = ("linear_detector",)
+
+
+class Knn(Strict):
+    """Weighted nearest neighbours. Source: Caron et al. 2021 (DINO), arXiv:2104.14294."""
+
+    k: Count = 20
+    temperature: Positive = 0.07
+
+
+class LinearProbe(Strict):
+    """Multinomial logistic regression on standardised features."""
+
+    c_grid: tuple[Positive, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    """Inverse strengths of the L2 penalty to choose from, weakest feature use first."""
+    holdout_share: Share = 0.2
+    """Share of the train part that chooses C; the chosen C is then refitted on all of it."""
+    max_iterations: Count = 1000
+
+
+class SegmentationProbe(Strict):
+    """One linear layer per patch token, trained by Adam on pixels."""
+
+    steps: Count = 300
+    images_per_step: Count = 16
+    lr: Positive = 1e-2
+
+
+class LinearDetector(Strict):
+    """A small dense head on frozen patch tokens."""
+
+    steps: Count = 400
+    images_per_step: Count = 8
+    lr: Positive = 2e-3
+    width: Count = 64
+    """Channels inside the head."""
+    score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Boxes below it are not reported: far below what AP needs."""
+    nms_iou: Share = 0.5
+
+
+class Bootstrap(Strict):
+    """Resampling of test images for 95 % intervals."""
+
+    resamples: Count = 1000
+
+
+class What(Strict):
+    """What changes the numbers."""
+
+    protocols: Protocols = Protocols()
+    baselines: tuple[Literal["random"], ...] = ("random",)
+    """Encoders to judge beside the trained one: `random` has its shape and untrained weights."""
+    pooling: Literal["mean", "cls"] = "mean"
+    """How tokens become one vector: the mean of the patch tokens, or the class token."""
+    dense_tiles: Count = 2
+    """Detection and segmentation see an image at dense_tiles x img_px a side, encoded in tiles."""
+    train_share: Share = 0.8
+    """Train share of a data set that comes without splits, chosen by a hash of the paths."""
+    folds: Count = 1
+    """Above 1: sets without splits are cross-validated, so that every image is scored once."""
+    max_images: Count | None = None
+    """At most this many images in the train part and in the test part of each benchmark."""
+    seed: int = 0
+    knn: Knn = Knn()
+    linear: LinearProbe = LinearProbe()
+    segmentation: SegmentationProbe = SegmentationProbe()
+    detector: LinearDetector = LinearDetector()
+    bootstrap: Bootstrap = Bootstrap()
+
+
+class How(Strict):
+    """What changes only the speed."""
+
+    device: str = "auto"
+    """`auto` (CUDA where there is one), `cpu` or `cuda`."""
+    batch: Count = 64
+    """Images per forward pass of the encoder."""
+    threads: Count | None = None
+    """CPU threads of torch; null leaves its own choice."""
+
+
+class EvalRecipe(Strict):
+    """One evaluation: an encoder against a folder of benchmarks."""
+
+    name: str
+    encoder: str
+    """Folder of a pre-training run."""
+    data: str
+    """Folder whose subfolders are data sets in their published layouts."""
+    benchmarks: Literal["auto"] | tuple[str, ...] = "auto"
+    """Names of subfolders; `auto` takes each labelled one whose card declares splits to report on."""
+    out: str | None = None
+    """Folder of the results; null: data/results/<name>."""
+    what: What = What()
+    how: How = How()
+
+    @property
+    def out_folder(self) -> str:
+        """Where the results go."""
+        return self.out if self.out is not None else f"data/results/{self.name}"

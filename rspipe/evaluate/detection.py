@@ -1,0 +1,144 @@
+"""Object detection on frozen features, horizontal boxes, scored as COCO does."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from rspipe.evaluate.base import N_EXAMPLES, Scores
+from rspipe.evaluate.benchmarks import Benchmark
+from rspipe.evaluate.coco_ap import CocoAP, FoundBoxes, TrueBoxes
+from rspipe.evaluate.config import LinearDetector, What
+from rspipe.evaluate.detector import UPSCALE, DenseHead, Objects, detect, fit_head
+from rspipe.evaluate.features import Features
+from rspipe.evaluate.uncertainty import bootstrap
+from rspipe.schema import ImageRecord, Task
+
+
+class DenseDetection:
+    """The dense head of `detector.py`, trained per fold on frozen tokens.
+
+    Difficult objects are not learned and count neither as found nor as missed. Oriented boxes are
+    judged by the rectangle around them, cut at the edges of the image.
+    """
+
+    task: ClassVar[Task] = "detection"
+    protocol: ClassVar[str] = "linear_detector"
+    metric: ClassVar[str] = "AP50"
+    convention: ClassVar[str] = (
+        "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean over "
+        "classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"
+    )
+
+    def __init__(self, what: What, device: torch.device) -> None:
+        self.what = what
+        self.device = device
+
+    @property
+    def settings(self) -> LinearDetector:
+        """Steps, width and thresholds."""
+        return self.what.detector
+
+    def run(self, benchmark: Benchmark, features: Features) -> Scores:
+        """Train per fold, detect in the test images, score all detections together."""
+        assert features.grids is not None  # noqa: S101 - dense tasks always have grids
+        sizes = features.sizes_px
+        truth = [
+            true_boxes(record, benchmark.class_index, size)
+            for record, size in zip(benchmark.records, sizes, strict=True)
+        ]
+        unit = [self._pixels_per_location(features, size) for size in sizes]
+        found: list[FoundBoxes] = []
+        for fold in benchmark.folds:
+            head = fit_head(
+                features.grids[torch.from_numpy(fold.train)],
+                [to_locations(truth[i], unit[i]) for i in fold.train],
+                len(benchmark.classes),
+                self.settings,
+                self.what.seed,
+                self.device,
+            )
+            found += [self._detect(head, features, i, unit[i]) for i in fold.test.tolist()]
+        tested = benchmark.tested.tolist()
+        scores = self._score([truth[i] for i in tested], found, benchmark.classes)
+        scores.examples.extend(
+            _example(benchmark, benchmark.records[i], truth[i], boxes)
+            for i, boxes in list(zip(tested, found, strict=True))[:N_EXAMPLES]
+        )
+        return scores
+
+    def _pixels_per_location(
+        self, features: Features, size_px: Int[np.ndarray, " 2"]
+    ) -> Float[np.ndarray, " 4"]:
+        assert features.grids is not None  # noqa: S101 - as above
+        height, width = features.grids.shape[2] * UPSCALE, features.grids.shape[3] * UPSCALE
+        y, x = size_px[0] / height, size_px[1] / width
+        return np.array([x, y, x, y])
+
+    def _detect(
+        self, head: DenseHead, features: Features, image: int, unit: Float[np.ndarray, " 4"]
+    ) -> FoundBoxes:
+        assert features.grids is not None  # noqa: S101 - as above
+        boxes, labels, scores = detect(head, features.grids[image], self.settings, self.device)
+        return FoundBoxes(boxes.double().numpy() * unit, labels.numpy(), scores.numpy())
+
+    def _score(
+        self, truth: list[TrueBoxes], found: list[FoundBoxes], classes: tuple[str, ...]
+    ) -> Scores:
+        precision = CocoAP(truth, found, len(classes))
+        estimates = bootstrap(
+            precision.score, len(truth), self.what.bootstrap.resamples, self.what.seed
+        )
+        scores = Scores.from_estimates(estimates, ("AP50", "AP", "AP75"), classes)
+        scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
+        scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
+        return scores
+
+
+def true_boxes(
+    record: ImageRecord, classes: Mapping[str, int], size_px: Int[np.ndarray, " 2"]
+) -> TrueBoxes:
+    """Take an image's objects of the scored classes, cut at its edges; what is left empty goes."""
+    height, width = size_px
+    kept = [
+        (np.clip((b.x0, b.y0, b.x1, b.y1), 0, (width, height, width, height)), b)
+        for b in record.annotation.boxes or ()
+        if b.label in classes
+    ]
+    kept = [(box, b) for box, b in kept if box[2] > box[0] and box[3] > box[1]]
+    return TrueBoxes(
+        boxes=np.array([box for box, _ in kept], dtype=np.float64).reshape(-1, 4),
+        labels=np.array([classes[b.label] for _, b in kept], dtype=np.int64),
+        difficult=np.array([b.difficult for _, b in kept], dtype=bool),
+    )
+
+
+def to_locations(truth: TrueBoxes, unit: Float[np.ndarray, " 4"]) -> Objects:
+    """Turn the objects to be learned from pixels into location units."""
+    learned = ~truth.difficult
+    return Objects(
+        torch.from_numpy(truth.boxes[learned] / unit).float(),
+        torch.from_numpy(truth.labels[learned]),
+    )
+
+
+def _example(
+    benchmark: Benchmark, record: ImageRecord, truth: TrueBoxes, found: FoundBoxes
+) -> dict[str, Any]:
+    """Boxes x0, y0, x1, y1 in pixels of the published image; the best twenty detections."""
+    names = benchmark.classes
+    return {
+        "path": record.source_path,
+        "truth": [
+            {"label": names[k], "box": box.round(2).tolist()}
+            for k, box in zip(truth.labels, truth.boxes, strict=True)
+        ],
+        "found": [
+            {"label": names[k], "score": round(float(score), 4), "box": box.round(2).tolist()}
+            for k, score, box in list(
+                zip(found.labels, found.scores, found.boxes, strict=True)
+            )[:20]
+        ],
+    }

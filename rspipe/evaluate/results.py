@@ -1,0 +1,72 @@
+"""What an evaluation leaves behind: results.json, results.csv, manifest.json, and a table to read."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rspipe import __version__
+from rspipe.evaluate.base import RESULTS_VERSION, EvalResult
+from rspipe.evaluate.config import EvalRecipe
+from rspipe.io.tables import write_json, write_text
+from rspipe.recipe import fingerprint
+
+_NESTED = ("per_class", "extra")
+
+
+def write_results(
+    folder: Path, recipe: EvalRecipe, rows: Sequence[EvalResult], timings_s: dict[str, float]
+) -> None:
+    """Write all rows, then the manifest: where it stands, everything else is whole."""
+    (folder / "manifest.json").unlink(missing_ok=True)
+    write_json([row.model_dump(mode="json") for row in rows], folder / "results.json")
+    write_text(to_csv(rows), folder / "results.csv")
+    manifest = {
+        "schema_version": RESULTS_VERSION,
+        "rspipe_version": __version__,
+        "recipe": recipe.model_dump(mode="json"),
+        "fingerprint": fingerprint([row.cell or [row.benchmark, row.reason] for row in rows]),
+        "cells": [row.cell for row in rows if row.cell is not None],
+        "timings_s": timings_s,
+        "complete": True,
+    }
+    write_json(manifest, folder / "manifest.json")
+
+
+def to_csv(rows: Sequence[EvalResult]) -> str:
+    """Flatten rows; scores per class and notes are left to results.json."""
+    names = [name for name in EvalResult.model_fields if name not in _NESTED]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.model_dump(mode="json") for row in rows)
+    return buffer.getvalue()
+
+
+def to_table(rows: Sequence[EvalResult]) -> str:
+    """Lay results out for a terminal: encoders side by side, skipped sets below."""
+    done = [row for row in rows if row.status == "done"]
+    encoders = list(dict.fromkeys(str(row.encoder) for row in done))
+    head = ["benchmark", "protocol", "metric", *encoders]
+    cells = {(row.benchmark, row.protocol, row.metric): dict[str, str]() for row in done}
+    for row in done:
+        cells[row.benchmark, row.protocol, row.metric][str(row.encoder)] = _with_interval(row)
+    body = [
+        [*map(str, key), *(found.get(e, "") for e in encoders)] for key, found in cells.items()
+    ]
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in [head, *body]
+    ]
+    skipped = [
+        f"skipped {row.benchmark}{f' ({row.protocol}, {row.encoder})' if row.protocol else ''}: "
+        f"{row.reason}"
+        for row in rows
+        if row.status == "skipped"
+    ]
+    return "\n".join([*(lines if done else []), *skipped])
+
+
+def _with_interval(row: EvalResult) -> str:
+    return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"

@@ -1,0 +1,272 @@
+"""Runs an evaluation recipe: benchmarks x protocols x encoders, one finished cell at a time."""
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import typer
+
+from rspipe.errors import MissingDependency, RecipeError
+from rspipe.evaluate import EVALUATORS
+from rspipe.evaluate.base import EvalResult, Evaluator, Scores, Undefined
+from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
+from rspipe.evaluate.cells import CellStore
+from rspipe.evaluate.config import EvalRecipe, What
+from rspipe.evaluate.features import Extraction, extract
+from rspipe.evaluate.results import to_table, write_results
+from rspipe.io.tables import remove_partials
+from rspipe.models.encoder import WEIGHTS_FILE, Encoder
+from rspipe.recipe import fingerprint, nearest_name
+
+# Raised by every change that moves numbers, so that older cells are not taken for new ones.
+CELL_VERSION = 1
+PRETRAINED = "pretrained"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An encoder under evaluation."""
+
+    encoder: Encoder
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number to find: a protocol on a benchmark through an encoder."""
+
+    label: str
+    """Of the encoder."""
+    evaluator: Evaluator
+    fingerprint: str
+
+
+def evaluate(recipe: EvalRecipe) -> Path:
+    """Judge an encoder on benchmarks, beside untrained encoders of its shape.
+
+    Finished cells are taken from `cells/`; so a killed evaluation goes on where it stopped, and
+    a finished one returns at once. The same recipe gives the same numbers on one machine; another
+    CPU, GPU or thread count can move the last digits of float32 sums.
+
+    Returns:
+        The folder of the results.
+
+    Raises:
+        RecipeError: an unknown protocol or data set, no data folder, or an encoder that is not RGB.
+        WeightsError: the encoder folder is not whole.
+    """
+    started = time.perf_counter()
+    out = Path(recipe.out_folder)
+    typer.echo(
+        f"evaluate {recipe.name}: reads {recipe.encoder} and {recipe.data}, writes {out}"
+    )
+    check_protocols(recipe.what)
+    if recipe.how.threads is not None:
+        torch.set_num_threads(recipe.how.threads)
+    device = pick_device(recipe.how.device)
+    encoders = load_encoders(recipe, device)
+    store = CellStore(out / "cells")
+    remove_partials(out)
+    rows: list[EvalResult] = []
+    timings: dict[str, float] = {}
+    for benchmark in find_benchmarks(recipe):
+        before = time.perf_counter()
+        if isinstance(benchmark, Skipped):
+            rows.append(_skipped(benchmark))
+        else:
+            rows += judge(benchmark, encoders, recipe, store, device)
+        timings[benchmark.name] = round(time.perf_counter() - before, 3)
+    timings["total"] = round(time.perf_counter() - started, 3)
+    write_results(out, recipe, rows, timings)
+    typer.echo(to_table(rows))
+    typer.echo(f"{len(rows)} rows in {out / 'results.json'}, {timings['total']:.1f} s")
+    return out
+
+
+def judge(
+    benchmark: Benchmark,
+    encoders: Mapping[str, Judged],
+    recipe: EvalRecipe,
+    store: CellStore,
+    device: torch.device,
+) -> list[EvalResult]:
+    """Fill every cell of one benchmark; features are made only for encoders with open cells."""
+    cells = _cells(benchmark, encoders, recipe.what, device)
+    rows = {cell.fingerprint: store.load(cell.fingerprint) for cell in cells}
+    still_open = [cell for cell in cells if rows[cell.fingerprint] is None]
+    typer.echo(
+        f"{benchmark.name}: {benchmark.task}, {len(benchmark.used())} images, "
+        f"{len(benchmark.classes)} classes, {len(still_open)} of {len(cells)} cells to do"
+    )
+    if still_open:
+        wanted = {cell.label: encoders[cell.label].encoder for cell in still_open}
+        found = extract(benchmark, wanted, recipe.what, recipe.how.batch, device)
+        for cell in still_open:
+            row, scores = _fill(cell, found, encoders[cell.label], recipe.what)
+            store.save(row, scores)
+            rows[cell.fingerprint] = row
+    return [row for row in rows.values() if row is not None]
+
+
+def check_protocols(what: What) -> None:
+    """Refuse a protocol that no evaluator has.
+
+    Raises:
+        RecipeError: naming the nearest one.
+    """
+    for task, protocols in what.protocols.model_dump().items():
+        known = [name for of, name in EVALUATORS if of == task]
+        for name in protocols:
+            if name not in known:
+                raise RecipeError(
+                    f"what.protocols.{task}: no protocol {name!r}{nearest_name(name, known)}"
+                )
+
+
+def load_encoders(recipe: EvalRecipe, device: torch.device) -> dict[str, Judged]:
+    """Load the trained encoder and make its baselines.
+
+    Raises:
+        RecipeError: the encoder reads other bands than red, green and blue.
+        WeightsError: the encoder folder is not whole.
+    """
+    folder = Path(recipe.encoder)
+    trained = Encoder.load(folder)
+    if trained.config.in_chans != 3:
+        raise RecipeError(
+            f"encoder={recipe.encoder} reads {trained.config.bands}; benchmarks are RGB pictures"
+        )
+    sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+    judged = {PRETRAINED: Judged(trained.to(device).eval(), sha256)}
+    for baseline in recipe.what.baselines:
+        untrained = Encoder.random(trained.config, recipe.what.seed)
+        judged[baseline] = Judged(untrained.to(device).eval(), weights_sha256(untrained))
+    return judged
+
+
+def weights_sha256(encoder: Encoder) -> str:
+    """Hash all weights in memory, by name: for encoders that have no file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def pick_device(name: str) -> torch.device:
+    """Choose where the encoders run.
+
+    Raises:
+        MissingDependency: CUDA is asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise MissingDependency(
+            f"how.device={name}: torch finds no CUDA device; use cpu or auto"
+        )
+    return torch.device(name)
+
+
+def _cells(
+    benchmark: Benchmark, encoders: Mapping[str, Judged], what: What, device: torch.device
+) -> list[Cell]:
+    protocols: tuple[str, ...] = getattr(what.protocols, benchmark.task)
+    evaluators = [EVALUATORS[benchmark.task, name](what, device) for name in protocols]
+    return [
+        Cell(label, evaluator, _cell_name(benchmark, judged, evaluator, what))
+        for evaluator in evaluators
+        for label, judged in encoders.items()
+    ]
+
+
+def _cell_name(benchmark: Benchmark, judged: Judged, evaluator: Evaluator, what: What) -> str:
+    """Fingerprint everything that changes a cell's number, and nothing else."""
+    return fingerprint(
+        CELL_VERSION,
+        [benchmark.name, benchmark.listing, evaluator.task, evaluator.protocol],
+        judged.sha256,
+        evaluator.settings,
+        what.model_dump(mode="json", include={"pooling", "dense_tiles", "seed", "bootstrap"}),
+    )
+
+
+def _fill(
+    cell: Cell, found: Extraction, judged: Judged, what: What
+) -> tuple[EvalResult, Scores | None]:
+    """Run one cell; a benchmark that allows no score gives a row that says why."""
+    row = _empty_row(cell, found, judged, what)
+    lack = found.benchmark.lacks()
+    if lack is not None:
+        faults = "; ".join(f"{path}: {why}" for path, why in list(found.unreadable.items())[:3])
+        return _without_score(
+            row, f"{lack}; {len(found.unreadable)} unreadable, {faults}"
+        ), None
+    started = time.perf_counter()
+    try:
+        scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
+    except Undefined as error:
+        return _without_score(row, str(error)), None
+    if math.isnan(scores.value):
+        return _without_score(row, "nothing to find in the scored images"), None
+    return _with_score(row, found, scores, time.perf_counter() - started), scores
+
+
+def _with_score(
+    row: EvalResult, found: Extraction, scores: Scores, elapsed_s: float
+) -> EvalResult:
+    unreadable = {**found.unreadable, **scores.unreadable}
+    records = found.benchmark.records
+    scored = [
+        i
+        for i in found.benchmark.tested
+        if records[i].annotation.mask_path not in scores.unreadable
+    ]
+    updates = {
+        "value": scores.value,
+        "ci_low": scores.ci_low,
+        "ci_high": scores.ci_high,
+        "per_class": scores.per_class,
+        "extra": {**row.extra, **scores.extra, "unreadable": unreadable},
+        "n_unreadable": len(unreadable),
+        "n_test": len(scored),
+        "elapsed_s": round(elapsed_s, 3),
+    }
+    return row.model_copy(update=updates)
+
+
+def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> EvalResult:
+    benchmark = found.benchmark
+    return EvalResult(
+        benchmark=benchmark.name,
+        task=benchmark.task,
+        status="done",
+        protocol=cell.evaluator.protocol,
+        encoder=cell.label,
+        encoder_sha256=judged.sha256,
+        metric=cell.evaluator.metric,
+        convention=cell.evaluator.convention,
+        n_train=len(benchmark.folds[0].train),
+        n_test=len(benchmark.tested),
+        n_classes=len(benchmark.classes),
+        n_folds=len(benchmark.folds),
+        n_unreadable=len(found.unreadable),
+        pooling=what.pooling if benchmark.task == "classification" else "tokens",
+        seed=what.seed,
+        cell=cell.fingerprint,
+        extra={"unreadable": found.unreadable, "n_unlabelled": benchmark.n_unlabelled},
+    )
+
+
+def _without_score(row: EvalResult, reason: str) -> EvalResult:
+    return row.model_copy(update={"status": "skipped", "reason": reason})
+
+
+def _skipped(skipped: Skipped) -> EvalResult:
+    return EvalResult(
+        benchmark=skipped.name, task=skipped.task, status="skipped", reason=skipped.reason
+    )

@@ -1,0 +1,1 @@
+"""Encoder, decoders, and the way their weights enter and leave."""

@@ -1,0 +1,335 @@
+"""The encoder: a timm vision transformer that can read a subset of its patches.
+
+Its file is what pre-training leaves and evaluation reads. The module inside is exactly timm's
+headless model, so `encoder.safetensors` loads into timm without rspipe.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from pydantic import Field, model_validator
+from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from rspipe import __version__
+from rspipe.errors import WeightsError
+from rspipe.models.positions import sincos_positions
+from rspipe.models.weights import LoadReport, load_strictly, read_state
+from rspipe.recipe import Strict
+
+WEIGHTS_FILE = "encoder.safetensors"
+CARD_FILE = "encoder.json"
+
+# Features of the made image may differ by the order of float32 sums, not by more.
+GOLDEN_TOLERANCE = 1e-4
+_GOLDEN_VALUES = 32
+
+
+class EncoderConfig(Strict):
+    """Shape of a vision transformer and of the images it reads. Defaults are ViT-B/16."""
+
+    timm_name: str = "vit_base_patch16_224"
+    """Any timm VisionTransformer with a class token; the fields below override its shape."""
+    img_px: int | tuple[int, int] = 224
+    """Side of a square image, or (height, width)."""
+    patch_px: int = Field(default=16, gt=0)
+    width: int = Field(default=768, gt=0)
+    depth: int = Field(default=12, gt=0)
+    heads: int = Field(default=12, gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    in_chans: int = Field(default=3, gt=0)
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    # ImageNet's statistics: the field's convention, and what released weights were trained with.
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Per band, of values scaled to 0..1."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "EncoderConfig":
+        if any(side % self.patch_px or side <= 0 for side in self.size_px):
+            raise ValueError(f"img_px={self.img_px} is no multiple of patch_px={self.patch_px}")
+        if self.width % self.heads:
+            raise ValueError(f"width={self.width} is no multiple of heads={self.heads}")
+        if not len(self.mean) == len(self.std) == len(self.bands) == self.in_chans:
+            raise ValueError(
+                f"mean, std and bands need one value for each of {self.in_chans} bands"
+            )
+        return self
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return (self.img_px, self.img_px) if isinstance(self.img_px, int) else self.img_px
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches down and across."""
+        height, width = self.size_px
+        return height // self.patch_px, width // self.patch_px
+
+    @property
+    def patches(self) -> int:
+        """Patches of an image, N."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def patch_values(self) -> int:
+        """Values of a patch: pixels times bands."""
+        return self.patch_px**2 * self.in_chans
+
+    def timm_kwargs(self) -> dict[str, Any]:
+        """What `timm.create_model(timm_name, ...)` needs to build the same module."""
+        return {
+            "img_size": list(self.size_px),
+            "patch_size": self.patch_px,
+            "embed_dim": self.width,
+            "depth": self.depth,
+            "num_heads": self.heads,
+            "mlp_ratio": self.mlp_ratio,
+            "in_chans": self.in_chans,
+            "num_classes": 0,
+            "global_pool": "token",
+        }
+
+    def macs(self, tokens: int) -> int:
+        """Multiply-accumulates of one forward pass over `tokens` tokens, class token included.
+
+        Counts the embedding of all patches, the blocks' matrix products and attention.
+        """
+        embed = self.patches * self.patch_values * self.width
+        return embed + self.depth * block_macs(tokens, self.width, self.mlp_ratio)
+
+
+def block_macs(tokens: int, width: int, mlp_ratio: float) -> int:
+    """Multiply-accumulates of one transformer block."""
+    linear = round((4 + 2 * mlp_ratio) * tokens * width**2)
+    return linear + 2 * tokens**2 * width
+
+
+class Encoder(nn.Module):
+    """A vision transformer with a class token and fixed sine-cosine positions.
+
+    Source: Dosovitskiy et al. 2021, arXiv:2010.11929; initialised as in He et al. 2022,
+    arXiv:2111.06377, app. A.
+    """
+
+    report: LoadReport | None = None
+    """How the weights matched, where they came from a file."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        vit = timm.create_model(config.timm_name, pretrained=False, **config.timm_kwargs())
+        if (
+            not isinstance(vit, VisionTransformer)
+            or vit.cls_token is None
+            or vit.num_prefix_tokens != 1
+        ):
+            raise WeightsError(
+                f"{config.timm_name}: want a timm VisionTransformer with a class token"
+            )
+        self.vit: VisionTransformer = vit
+        initialise(self.vit)
+        with torch.no_grad():
+            self.vit.pos_embed.copy_(sincos_positions(config.width, config.grid))
+        self.vit.pos_embed.requires_grad_(False)
+
+    @classmethod
+    def random(cls, config: EncoderConfig, seed: int) -> "Encoder":
+        """The same shape, untrained: the baseline of every comparison."""
+        with seeded(seed):
+            return cls(config)
+
+    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
+        """Embed every patch and add its position; no class token."""
+        return self.vit.patch_embed(images) + self.vit.pos_embed[:, 1:]
+
+    def encode(
+        self, tokens: Float[Tensor, "B K D"], final_norm: bool = True
+    ) -> Float[Tensor, "B K+1 D"]:
+        """Run the blocks over the class token and any number of embedded patches."""
+        class_token = self.vit.cls_token + self.vit.pos_embed[:, :1]
+        x = torch.cat([class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        for block in self.vit.blocks:
+            x = block(x)
+        return self.vit.norm(x) if final_norm else x
+
+    def encode_visible(
+        self,
+        images: Float[Tensor, "B C H W"],
+        ids_keep: Int[Tensor, "B K"],
+        final_norm: bool = True,
+    ) -> Float[Tensor, "B K+1 D"]:
+        """Encode the kept patches and the class token; no other pixel is seen.
+
+        Args:
+            images: normalised as `preprocess` does.
+            ids_keep: patches in row-major order of the grid, in any order.
+            final_norm: apply the final LayerNorm.
+
+        Source: He et al. 2022, arXiv:2111.06377, sec. 3, "MAE encoder".
+        """
+        return self.encode(gather_tokens(self.embed(images), ids_keep), final_norm)
+
+    def tokens(
+        self, images: Float[Tensor, "B C H W"], final_norm: bool = False
+    ) -> Float[Tensor, "B T D"]:
+        """Encode whole images: the class token first, then every patch."""
+        return self.encode(self.embed(images), final_norm)
+
+    def preprocess(self, images: UInt8[np.ndarray, "B H W C"]) -> Float[Tensor, "B C h w"]:
+        """Turn 8-bit images (0..255) into what the encoder reads.
+
+        Other sizes are resized, bilinear and antialiased; bands are standardised.
+
+        Raises:
+            ValueError: the bands are not those of the encoder.
+        """
+        if images.shape[-1] != self.config.in_chans:
+            raise ValueError(
+                f"images have {images.shape[-1]} bands, the encoder reads {self.config.bands}"
+            )
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+        return self.normalise(pixels.to(self.vit.pos_embed.device))
+
+    def normalise(self, pixels: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+        """Resize 8-bit pixels where they differ in size, and standardise each band."""
+        values = pixels.float()
+        if values.shape[-2:] != self.config.size_px:
+            values = F.interpolate(values, self.config.size_px, mode="bilinear", antialias=True)
+        mean, std = self._statistics(values)
+        return (values / 255 - mean) / std
+
+    def denormalise(self, images: Float[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
+        """Undo the standardisation, for pictures."""
+        mean, std = self._statistics(images)
+        return ((images * std + mean) * 255).round().clamp(0, 255).byte()
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = (
+            torch.tensor(v, device=like.device).view(1, -1, 1, 1)
+            for v in (self.config.mean, self.config.std)
+        )
+        return mean, std
+
+    def save(self, folder: Path) -> None:
+        """Write `encoder.safetensors` (timm's keys, nothing more) and `encoder.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            k: v.detach().cpu().float().contiguous() for k, v in self.vit.state_dict().items()
+        }
+        save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        card = {
+            "rspipe_version": __version__,
+            "timm_name": self.config.timm_name,
+            "timm_kwargs": self.config.timm_kwargs(),
+            "img_px": self.config.img_px,
+            "patch_px": self.config.patch_px,
+            "bands": self.config.bands,
+            "value_range": [0, 255],
+            "mean": self.config.mean,
+            "std": self.config.std,
+            "config": self.config.model_dump(mode="json"),
+            "golden": self._golden(state),
+        }
+        (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Encoder":
+        """Read an encoder back and prove that it computes what it computed when saved.
+
+        The matched and total number of tensors stand in `encoder.report`.
+
+        Raises:
+            WeightsError: a file is absent or unreadable, a key is missing or unexpected, or the
+                features of the made image differ from those noted at saving.
+        """
+        try:
+            card = json.loads((folder / CARD_FILE).read_text())
+            config = EncoderConfig.model_validate_json(json.dumps(card["config"]))
+            golden = {name: torch.tensor(values) for name, values in card["golden"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(
+                f"{folder / CARD_FILE}: not an encoder card ({error}); "
+                "want a folder written by pre-training"
+            ) from error
+        state = read_state(folder / WEIGHTS_FILE)
+        encoder = cls(config)
+        encoder.report = load_strictly(encoder.vit, state, str(folder / WEIGHTS_FILE))
+        for name, values in encoder._golden(state).items():
+            _check_golden(folder, name, torch.tensor(values), golden.get(name))
+        return encoder.eval()
+
+    def _golden(self, state: dict[str, Tensor]) -> dict[str, list[float]]:
+        """First values of features of a made image, in float32 on the CPU: a checksum by use."""
+        twin = Encoder(self.config)
+        twin.vit.load_state_dict(state)
+        height, width = self.config.size_px
+        y, x, c = np.mgrid[:height, :width, : self.config.in_chans]
+        image = ((7 * y + 13 * x + 29 * c + (x * y) % 31) % 256).astype(np.uint8)
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            tokens = twin.eval().tokens(twin.preprocess(image[None]), final_norm=True)[0]
+        return {
+            "class_token": tokens[0, :_GOLDEN_VALUES].tolist(),
+            "patch_mean": tokens[1:].mean(0)[:_GOLDEN_VALUES].tolist(),
+            "patch_std": tokens[1:].std(0)[:_GOLDEN_VALUES].tolist(),
+        }
+
+
+def _check_golden(folder: Path, name: str, found: Tensor, want: Tensor | None) -> None:
+    if want is not None and want.shape == found.shape:
+        worst = float((found - want).abs().max())
+        if worst <= GOLDEN_TOLERANCE:
+            return
+        cause = f"differ by {worst:.1e}, allowed {GOLDEN_TOLERANCE:.0e}"
+    else:
+        cause = "are not noted in the card"
+    raise WeightsError(
+        f"{folder}: {name} features of the made image {cause}; "
+        f"{WEIGHTS_FILE} and {CARD_FILE} are not of one run"
+    )
+
+
+def gather_tokens(
+    tokens: Float[Tensor, "B N D"], ids: Int[Tensor, "B K"]
+) -> Float[Tensor, "B K D"]:
+    """Take the tokens with these numbers, in this order, image by image."""
+    return tokens.gather(1, ids[:, :, None].expand(-1, -1, tokens.shape[-1]))
+
+
+def initialise(module: nn.Module) -> None:
+    """Initialise linear layers, norms and tokens.
+
+    Linear: Xavier-uniform, bias 0. The patch projection likewise, as the matrix it is.
+    LayerNorm: gain 1, bias 0. Tokens: normal, standard deviation 0.02.
+
+    Source: He et al. 2022, arXiv:2111.06377, app. A.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(part.weight.data.view(part.weight.shape[0], -1))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.LayerNorm):
+            nn.init.ones_(part.weight)
+            nn.init.zeros_(part.bias)
+    for name, parameter in module.named_parameters():
+        if name.endswith(("cls_token", "mask_token")):
+            nn.init.normal_(parameter, std=0.02)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Make initialisation a function of a seed and leave the global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,35 @@
+"""Pre-training methods: one file per paper, one visible table."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rspipe.models.encoder import EncoderConfig, seeded
+from rspipe.objectives.base import Objective, Plan, Reconstruction, Step
+from rspipe.objectives.mae import MAE, MAEConfig
+from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
+
+OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (MAE, SelectiveMAE)}
+
+# What a recipe may hold under `what.objective`; one member per line of the table.
+ObjectiveConfig = Annotated[MAEConfig | SelectiveMAEConfig, Field(discriminator="name")]
+
+__all__ = [
+    "OBJECTIVES",
+    "Objective",
+    "ObjectiveConfig",
+    "Plan",
+    "Reconstruction",
+    "Step",
+    "build",
+]
+
+
+def build(objective: ObjectiveConfig, encoder: EncoderConfig, seed: int) -> Objective:
+    """Make an objective with weights that are a function of the seed.
+
+    Raises:
+        ValueError: the ratios leave no patch to see or to predict.
+    """
+    with seeded(seed):
+        return OBJECTIVES[objective.name](objective, encoder)  # type: ignore[arg-type,call-arg]

@@ -1,0 +1,133 @@
+"""Which patches are seen: random, or grown from seeds by similarity.
+
+All choices are made image by image from explicit generators, keep exactly the count asked for, and
+know nothing of the grid's shape.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from rspipe.models.encoder import gather_tokens
+
+
+def count_share(patches: int, share: float) -> int:
+    """Count the patches of a share, rounded down.
+
+    >>> count_share(196, 1 - 0.85)
+    29
+    """
+    # 1 - 0.85 is a little more than 0.15, and 100 * 0.29 a little less than 29.
+    return int(patches * share + 1e-6)
+
+
+def draw_noise(like: Tensor, patches: int, generator: torch.Generator) -> Float[Tensor, "B N"]:
+    """Draw one number in [0, 1) per image and patch; the same on every device."""
+    return torch.rand(len(like), patches, generator=generator).to(like.device)
+
+
+def keep_smallest(noise: Float[Tensor, "B N"], count: int) -> Int[Tensor, "B K"]:
+    """Pick, per image, the `count` patches with the smallest noise.
+
+    Source: He et al. 2022, arXiv:2111.06377, sec. 3, "Simple implementation".
+    """
+    return noise.argsort(dim=1, stable=True)[:, :count]
+
+
+def others(ids: Int[Tensor, "B K"], patches: int) -> Int[Tensor, "B M"]:
+    """List the patches that are not in `ids`, ascending."""
+    listed = torch.zeros(len(ids), patches, dtype=torch.uint8, device=ids.device)
+    listed.scatter_(1, ids, 1)
+    return listed.argsort(dim=1, stable=True)[:, : patches - ids.shape[1]]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares of a greedy step that take the nearest, the farthest, and random patches; sum 1."""
+
+    nearest: float
+    farthest: float
+    random: float
+
+    def counts(self, total: int) -> tuple[int, int, int]:
+        """Split `total` patches by the shares, exactly."""
+        farthest = round(total * self.farthest)
+        random = min(round(total * self.random), total - farthest)
+        return total - farthest - random, farthest, random
+
+
+def mix_at(progress: float, stages: tuple[float, float, float, float]) -> Mix:
+    """Say which patches a run takes at this moment: nearest, then farthest, then random.
+
+    Args:
+        progress: share of the run that is done, 0..1.
+        stages: end of nearest, start of farthest, end of farthest, start of random; in between
+            the shares change linearly.
+
+    Source: SelectiveMAE, arXiv:2406.11933, "progressive semantic token selection". Differs: the
+        boundaries are shares of the run; the released ones are epochs 280, 300, 580, 600, whose
+        shares of its 800 epochs are our default.
+    """
+    end_near, start_far, end_far, start_random = stages
+    away = _ramp(progress, end_near, start_far)
+    loose = _ramp(progress, end_far, start_random)
+    return Mix(nearest=1 - away, farthest=away * (1 - loose), random=away * loose)
+
+
+def _ramp(x: float, start: float, end: float) -> float:
+    if x <= start:
+        return 0.0
+    return 1.0 if x >= end else (x - start) / (end - start)
+
+
+def grow_from_seeds(
+    tokens: Float[Tensor, "B N D"],
+    seeds: Int[Tensor, "B S"],
+    count: int,
+    mix: Mix,
+    noise: Float[Tensor, "B N"],
+) -> Int[Tensor, "B K"]:
+    """Add patches to the seeds in two greedy steps, the second seeing what the first added.
+
+    Args:
+        tokens: patch plus position embedding; no gradient is taken.
+        seeds: patches that are in from the start.
+        count: patches in the end, seeds included, K.
+        mix: what a step takes. Near and far are by the largest cosine similarity to any patch
+            that is already in.
+        noise: one draw per patch, for the random share.
+
+    Returns:
+        Seeds first, then the added patches in the order they came.
+
+    Source: SelectiveMAE, arXiv:2406.11933, "progressive semantic token selection". Differs: the
+        random share is drawn image by image, and by patch, not by rank of similarity.
+    """
+    with torch.no_grad():
+        unit = F.normalize(tokens.float(), dim=-1)
+        chosen = seeds
+        added = count - seeds.shape[1]
+        for size in (added // 2, added - added // 2):
+            chosen = torch.cat([chosen, _pick(unit, chosen, mix.counts(size), noise)], dim=1)
+    return chosen
+
+
+def _pick(
+    unit: Float[Tensor, "B N D"],
+    chosen: Int[Tensor, "B S"],
+    counts: tuple[int, int, int],
+    noise: Float[Tensor, "B N"],
+) -> Int[Tensor, "B A"]:
+    """Pick new patches: farthest first, then nearest, then random ones of the rest."""
+    near, far, random = counts
+    free = others(chosen, unit.shape[1])
+    similarity = gather_tokens(unit, free) @ gather_tokens(unit, chosen).transpose(1, 2)
+    # Ascending, so that the order within a step is that of the released code.
+    ranked = free.gather(1, similarity.amax(dim=2).argsort(dim=1, stable=True))
+    last = ranked.shape[1] - near
+    rest = ranked[:, far:last]
+    drawn = rest.gather(1, noise.gather(1, rest).argsort(dim=1, stable=True)[:, :random])
+    return torch.cat([ranked[:, :far], ranked[:, last:], drawn], dim=1)

@@ -1,0 +1,37 @@
+"""Stop a run between two steps, not in the middle of one."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Whether someone asked the run to stop, and how."""
+
+    def __init__(self) -> None:
+        self.signal_name: str | None = None
+
+    def ask(self, number: int, frame: FrameType | None = None) -> None:
+        """Note the first signal; a second one ends the process at once, as it would without us."""
+        if self.signal_name is not None:
+            raise KeyboardInterrupt
+        self.signal_name = signal.Signals(number).name
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Turn Ctrl-C and SIGTERM into a wish that the training loop reads between steps."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may listen to signals
+        return
+    before = {number: signal.signal(number, stop.ask) for number in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

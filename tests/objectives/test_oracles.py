@@ -1,0 +1,109 @@
+"""Agreement with the released code, in float32, to 1e-5.
+
+`--oracles DIR` takes every file of another folder for the methods known here; the default is the
+copies beside this test.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rspipe.models.encoder import EncoderConfig
+from rspipe.models.weights import from_released, load_strictly
+from rspipe.objectives import MAE, SelectiveMAE
+from rspipe.objectives.hog import hog_cells
+from rspipe.objectives.mae import MAEConfig
+from rspipe.objectives.masking import Mix, count_share, grow_from_seeds, keep_smallest, others
+from rspipe.objectives.selective_mae import SelectiveMAEConfig
+
+HERE = Path(__file__).parent / "oracles"
+
+
+def agree(found, want):
+    torch.testing.assert_close(found, torch.as_tensor(want), rtol=0, atol=1e-5)
+
+
+def oracle_files(request, method):
+    folder = request.config.getoption("--oracles", default=None)
+    files = sorted(Path(folder or HERE).glob(f"{method}_s*.npz"))
+    if not files:
+        pytest.skip(f"no {method} file in {folder or HERE}")
+    return [np.load(file) for file in files]
+
+
+def load_objective(oracle, objective_cls, config_cls):
+    img, patch, width, depth, heads, dec_width, dec_depth, dec_heads = oracle["config"].tolist()
+    encoder = EncoderConfig(img_px=img, patch_px=patch, width=width, depth=depth, heads=heads)
+    config = config_cls(
+        decoder_width=dec_width, decoder_depth=dec_depth, decoder_heads=dec_heads
+    )
+    objective = objective_cls(config, encoder)
+    released = {
+        key.removeprefix("weights/"): torch.from_numpy(oracle[key])
+        for key in oracle.files
+        if key.startswith("weights/")
+    }
+    state, report = from_released(released, "oracle")
+    assert len(report.matched) == len(released)
+    assert load_strictly(objective, state, "oracle").is_exact
+    return objective.eval()
+
+
+@torch.no_grad()
+def test_mae_agrees_with_released_code(request):
+    for oracle in oracle_files(request, "mae"):
+        mae = load_objective(oracle, MAE, MAEConfig)
+        images, noise = torch.from_numpy(oracle["images"]), torch.from_numpy(oracle["noise"])
+        ids_keep = keep_smallest(noise, mae.kept)
+        assert torch.equal(ids_keep, torch.from_numpy(oracle["ids_keep"]))
+        agree(mae.encoder.encode_visible(images, ids_keep), oracle["latent"])
+        pred = mae.decoder(mae.encoder.encode_visible(images, ids_keep), ids_keep)
+        agree(pred, oracle["pred"])
+        hidden = others(ids_keep, noise.shape[1])
+        mask = torch.zeros_like(noise).scatter(1, hidden, 1.0)
+        assert torch.equal(mask, torch.from_numpy(oracle["mask"]))
+        mae.plan = lambda *_, ids=ids_keep, rest=hidden: type(
+            "Plan", (), {"ids_keep": ids, "ids_predict": rest}
+        )
+        agree(mae(images, 0.0, torch.Generator()).loss, oracle["loss"])
+
+
+@torch.no_grad()
+def test_selective_mae_agrees_with_released_code(request):
+    for oracle in oracle_files(request, "selective_mae"):
+        selective = load_objective(oracle, SelectiveMAE, SelectiveMAEConfig)
+        images = torch.from_numpy(oracle["images"])
+        ids_keep, ids_predict = (
+            torch.from_numpy(oracle[k]) for k in ("ids_keep", "ids_predict")
+        )
+        latent = selective.encoder.encode_visible(images, ids_keep)
+        agree(latent, oracle["latent"])
+        agree(selective.decode(latent, ids_predict), oracle["pred"])
+        selective.plan = lambda *_, k=ids_keep, p=ids_predict: type(
+            "Plan", (), {"ids_keep": k, "ids_predict": p}
+        )
+        agree(
+            selective(images, 0.0, torch.Generator()).loss_per_image, oracle["loss_per_image"]
+        )
+
+
+def test_token_selection_agrees_with_released_code(request):
+    for oracle in oracle_files(request, "selective_mae"):
+        tokens, seeds = (
+            torch.from_numpy(oracle["tokens"]),
+            torch.from_numpy(oracle["psts_seeds"]),
+        )
+        noise = torch.rand(tokens.shape[:2])
+        count = count_share(tokens.shape[1], 0.15)
+        nearest = grow_from_seeds(tokens, seeds, count, Mix(1, 0, 0), noise)
+        farthest = grow_from_seeds(tokens, seeds, count, Mix(0, 1, 0), noise)
+        assert torch.equal(nearest, torch.from_numpy(oracle["psts_nearest"]))
+        assert torch.equal(farthest, torch.from_numpy(oracle["psts_farthest"]))
+
+
+def test_hog_cells_agree_with_released_code(request):
+    for oracle in oracle_files(request, "hog_target"):
+        image = torch.from_numpy(oracle["image"]).permute(2, 0, 1)[None].float()
+        agree(hog_cells(image, 8)[0], oracle["cells"])
