@@ -65,7 +65,8 @@ class Gallery:
         Raises:
             StopIteration: there are fewer textured chips than faults.
         """
-        return next(path for path in self._unused if self._is_textured(path))
+        original: str = next(path for path in self._unused if self._is_textured(path))
+        return original
 
     def _is_textured(self, path: str) -> bool:
         return grey_std(self.pixels(path)) > MIN_ORIGINAL_GREY_STD

@@ -49,7 +49,7 @@ def make_data(folder: Path) -> Counter[str]:
         FileExistsError: the folder holds something which this command did not write.
     """
     # Imported late: rasterio and friends are slow, and "already there" must answer at once.
-    from pipelines.demo.native import write_native  # noqa: PLC0415
+    from pipelines.demo.native import write_native
 
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise FileExistsError(f"{folder} holds other files; empty it or name another folder")

@@ -1,4 +1,4 @@
-"""Writes the five native data sets of the demo, the planted faults and the lists beside them."""
+"""Writes the five native data sets, the planted faults, and the lists beside them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.transform import Affine, from_origin
-from rasterio.warp import Resampling, calculate_default_transform, reproject
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.warp import calculate_default_transform, reproject
 
-from pipelines.demo.regions import BLOCK_PX, CHIPS, TOP_PX, footprints, generator
+from pipelines.demo.regions import BLOCK_DEGREES, BLOCK_PX, CHIPS, TOP_PX, footprints, generator
 from pipelines.demo.world import PX_PER_DEGREE, Footprint, Pixels, World
 from pipelines.demo.writing import Placed, encode_jpeg, write_bytes
 
@@ -91,11 +92,11 @@ def render_scene(world: World, scene: Scene) -> tuple[Pixels, Affine]:
     columns = slice(scene.x0, scene.x0 + scene.width_px)
     source = np.moveaxis(np.maximum(world.picture[rows, columns], NODATA + 1), 2, 0)
     west, north = scene.x0 / PX_PER_DEGREE - 180, 90 - scene.y0 / PX_PER_DEGREE
+    east, south = west + scene.width_px / PX_PER_DEGREE, north - BLOCK_DEGREES
     degree_px = 1 / PX_PER_DEGREE
-    source_transform = from_origin(west, north, degree_px, degree_px)
-    bounds = rasterio.transform.array_bounds(BLOCK_PX, scene.width_px, source_transform)
+    source_transform = Affine.translation(west, north) @ Affine.scale(degree_px, -degree_px)
     natural, width_px, height_px = calculate_default_transform(
-        "EPSG:4326", scene.crs, scene.width_px, BLOCK_PX, *bounds
+        "EPSG:4326", scene.crs, scene.width_px, BLOCK_PX, west, south, east, north
     )
     width_px, height_px = round(width_px * scene.zoom), round(height_px * scene.zoom)
     transform = natural @ Affine.scale(1 / scene.zoom)

@@ -53,7 +53,8 @@ Each row carries its own licence. Tiles that are not marked as redistributable m
 
 {% if benchmarks -%}
 No tile of this corpus equals or nearly equals a picture of: {{ benchmarks | join(", ") }}
-(all held-out splits; file bytes, pixels, and perceptual hashes at most {{ bits }} bits apart in 8 orientations,
+(all held-out splits; file bytes, pixels, and perceptual hashes at most {{ bits }} bits apart
+in 8 orientations,
 verified on pixels). Every match that was removed is listed in `ledger/benchmark_hits.parquet`.
 {% else -%}
 None was given, so nothing is known about leakage.

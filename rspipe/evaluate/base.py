@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.benchmarks import Benchmark
@@ -19,12 +20,12 @@ N_EXAMPLES = 6
 """Test images whose predictions are kept for pictures."""
 
 
-class Undefined(RspipeError):
+class UndefinedScore(RspipeError):
     """A benchmark's images or labels allow no score; the row says why."""
 
 
 class EvalResult(Strict):
-    """One number: a benchmark, judged by a protocol, seen through an encoder; or why there is none."""
+    """One number: a benchmark, a protocol, an encoder; or why there is no number."""
 
     benchmark: str
     task: Task
@@ -57,8 +58,8 @@ class EvalResult(Strict):
     """Wall time of this cell, feature extraction not included."""
     cell: str | None = None
     """Fingerprint; names the files below `cells/`."""
-    per_class: dict[str, float | None] = {}
-    extra: dict[str, Any] = {}
+    per_class: dict[str, float | None] = Field(default_factory=dict)
+    extra: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

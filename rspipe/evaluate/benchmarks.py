@@ -1,4 +1,4 @@
-"""Benchmarks are data sets like any other: the same readers, one card, and a rule for who trains.
+"""Benchmarks are data sets like any other: the same readers, one card, a rule for who trains.
 
 A set that cannot be judged is a `Skipped` with a reason, and becomes a row of the results.
 """
@@ -41,7 +41,7 @@ class Benchmark:
     folds: tuple[Fold, ...]
     """Positions in `records`."""
     listing: str
-    """Fingerprint of the card, the annotations, the folds, and the names and sizes of all files.
+    """Fingerprint of card, annotations, folds, and the names and sizes of all files.
 
     Pixels that change without a change of file size go unnoticed.
     """
@@ -81,10 +81,10 @@ class Benchmark:
     def lacks(self) -> str | None:
         """Say what is missing to train and score, if anything."""
         if not self.folds or any(not len(fold.test) for fold in self.folds):
-            return f"no image to score among {len(self.records)}: see test_splits in its card"
+            return f"no image to score among {len(self.records)}; see test_splits of its card"
         if any(not len(fold.train) for fold in self.folds):
             return (
-                f"no image to train on among {len(self.records)}: see train_splits in its card"
+                f"no image to train on among {len(self.records)}; see train_splits of its card"
             )
         return None
 
@@ -116,8 +116,8 @@ def _auto(folder: Path, what: What) -> Benchmark | Skipped:
         return Skipped(
             card.name,
             card.task,
-            "its card holds no split out of the corpus (benchmark_splits), so a score could be of "
-            "images seen in pre-training; name it in `benchmarks` to judge it all the same",
+            "its card holds no split out of the corpus (benchmark_splits), so a score could be "
+            "of images seen in pre-training; name it in `benchmarks` to judge it all the same",
         )
     return list_benchmark(folder, card, what)
 
@@ -137,7 +137,7 @@ def list_benchmark(folder: Path, card: DatasetCard, what: What) -> Benchmark | S
     if card.task != "detection" and len(classes) < 2:
         return Skipped(card.name, card.task, f"fewer than two classes: {', '.join(classes)}")
     folds = split_folds(records, card, what.train_share, what.folds, what.seed)
-    folds = _limited(folds, records, what)
+    folds = _limited(folds, records, what.max_images, what.seed)
     benchmark = Benchmark(
         name=card.name,
         root=folder,
@@ -171,14 +171,11 @@ def _is_labelled(record: ImageRecord, card: DatasetCard, classes: tuple[str, ...
 
 
 def _limited(
-    folds: tuple[Fold, ...], records: list[ImageRecord], what: What
+    folds: tuple[Fold, ...], records: list[ImageRecord], most: int | None, seed: int
 ) -> tuple[Fold, ...]:
-    order = hash_order([record.source_path for record in records], what.seed)
+    order = hash_order([record.source_path for record in records], seed)
     return tuple(
-        Fold(
-            limit(fold.train, order, what.max_images), limit(fold.test, order, what.max_images)
-        )
-        for fold in folds
+        Fold(limit(fold.train, order, most), limit(fold.test, order, most)) for fold in folds
     )
 
 

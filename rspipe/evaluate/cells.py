@@ -1,4 +1,4 @@
-"""Finished cells (benchmark x protocol x encoder) on disk: a killed evaluation repeats none of them."""
+"""Finished cells (benchmark x protocol x encoder) on disk: a killed run repeats none of them."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.base import EvalResult, Scores
-from rspipe.io.tables import write_json
+from rspipe.io.tables import read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from rspipe.evaluate.config import Knn, LinearProbe, What
 from rspipe.evaluate.features import Features
 from rspipe.evaluate.splits import hash_order, stratified_share
 from rspipe.evaluate.uncertainty import bootstrap
-from rspipe.recipe import Strict
 from rspipe.schema import Task
 
 Vectors = Float[np.ndarray, "n D"]
@@ -41,11 +40,10 @@ class _Classifier(ABC):
     def predict(
         self, train: Vectors, labels: Labels, paths: Sequence[str], test: Vectors
     ) -> tuple[Labels, dict[str, Any]]:
-        """Fit on the train part; return the test part's classes and what was chosen on the way."""
+        """Fit on the train part; return the test part's classes, and notes on the way."""
 
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Fit and predict fold by fold, then score all predictions together."""
-        assert features.vectors is not None  # noqa: S101 - classification always has vectors
         index = benchmark.class_index
         labels = np.array([index[str(r.annotation.label)] for r in benchmark.records])
         paths = [record.source_path for record in benchmark.records]
@@ -60,18 +58,17 @@ class _Classifier(ABC):
             predicted.append(found)
             chosen.append(notes)
         tested = benchmark.tested
-        scores = self._score(labels[tested], np.concatenate(predicted), benchmark.classes)
+        guesses = np.concatenate(predicted)
+        scores = self._score(labels[tested], guesses, benchmark.classes)
         scores.extra["folds"] = chosen
-        scores.examples += [
+        scores.examples.extend(
             {
                 "path": paths[i],
                 "truth": benchmark.classes[labels[i]],
                 "predicted": benchmark.classes[guess],
             }
-            for i, guess in zip(
-                tested[:N_EXAMPLES], np.concatenate(predicted)[:N_EXAMPLES], strict=True
-            )
-        ]
+            for i, guess in zip(tested[:N_EXAMPLES], guesses[:N_EXAMPLES], strict=True)
+        )
         return scores
 
     def _score(self, truth: Labels, predicted: Labels, classes: tuple[str, ...]) -> Scores:
@@ -98,14 +95,14 @@ class KnnClassifier(_Classifier):
 
     A neighbour at cosine s votes with exp(s / T); k neighbours, the class with most votes wins.
 
-    Source: Wu et al. 2018, arXiv:1805.01978, eq. 10, and Caron et al. 2021 (DINO),
-    arXiv:2104.14294, sec. 4.1, with their k = 20, T = 0.07. Fewer images than k: all of them vote.
+    Source: Wu et al. 2018, arXiv:1805.01978, and Caron et al. 2021 (DINO), arXiv:2104.14294,
+    with their k = 20, T = 0.07. Fewer images than k: all of them vote.
     """
 
     protocol: ClassVar[str] = "knn"
     convention: ClassVar[str] = (
-        "overall accuracy (micro), 0..1; cosine kNN, votes exp(cos/T); percentile bootstrap over test "
-        "images"
+        "overall accuracy (micro), 0..1; cosine kNN, votes exp(cos/T); "
+        "percentile bootstrap over test images"
     )
 
     @property
@@ -123,7 +120,8 @@ class KnnClassifier(_Classifier):
             algorithm="brute",
             weights=self._votes,
         )
-        return knn.fit(train, labels).predict(test), {}
+        guesses: Labels = knn.fit(train, labels).predict(test)
+        return guesses, {}
 
     def _votes(self, distances: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
         # The cosine distance is 1 - cos; all votes divided by exp(1/T), which changes no winner
@@ -134,15 +132,15 @@ class KnnClassifier(_Classifier):
 class LinearClassifier(_Classifier):
     """Logistic regression (L-BFGS, L2) on standardised features.
 
-    C is the one of the grid with the best accuracy on a held-out share of the train part, chosen
-    by a hash of the paths within each class; at a tie the smallest. Then all train images are
-    fitted again. No test image takes part in the choice.
+    C is the one of the grid with the best accuracy on a held-out share of the train part, which
+    a hash of the paths picks within each class; at a tie the smallest. Then all train images
+    are fitted again. No test image takes part in the choice.
     """
 
     protocol: ClassVar[str] = "linear"
     convention: ClassVar[str] = (
-        "overall accuracy (micro), 0..1; L2 logistic regression, C chosen on held-out train images; "
-        "percentile bootstrap over test images"
+        "overall accuracy (micro), 0..1; L2 logistic regression, C chosen on held-out train "
+        "images; percentile bootstrap over test images"
     )
 
     @property
@@ -173,20 +171,19 @@ class LinearClassifier(_Classifier):
         grid = sorted(self.settings.c_grid)
         if not len(held) or len(np.unique(labels[fitted])) < 2:
             return grid[len(grid) // 2], {}
-        accuracy = {
-            c: float(
-                self._fit(train[fitted], labels[fitted], c).score(train[held], labels[held])
-            )
-            for c in grid
-        }
+        accuracy: dict[float, float] = {}
+        for c in grid:
+            model = self._fit(train[fitted], labels[fitted], c)
+            accuracy[c] = float(model.score(train[held], labels[held]))
         best = max(grid, key=lambda c: (accuracy[c], -c))
         return best, {f"{c:g}": value for c, value in accuracy.items()}
 
     def _fit(self, train: Vectors, labels: Labels, c: float) -> Pipeline:
-        model = make_pipeline(
+        model: Pipeline = make_pipeline(
             StandardScaler(), LogisticRegression(C=c, max_iter=self.settings.max_iterations)
         )
         with warnings.catch_warnings():
             # Whether the fit converged is part of the result instead.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return model.fit(train, labels)
+            model.fit(train, labels)
+        return model

@@ -1,4 +1,4 @@
-"""COCO average precision by pycocotools, matched once and summed for any resample of the images."""
+"""COCO average precision: pycocotools matches boxes once, any resample of images is summed."""
 
 import io
 from collections.abc import Sequence

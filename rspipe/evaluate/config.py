@@ -68,11 +68,11 @@ class What(Strict):
 
     protocols: Protocols = Protocols()
     baselines: tuple[Literal["random"], ...] = ("random",)
-    """Encoders to judge beside the trained one: `random` has its shape and untrained weights."""
+    """Encoders to judge beside the trained one: `random` has its shape, untrained."""
     pooling: Literal["mean", "cls"] = "mean"
     """How tokens become one vector: the mean of the patch tokens, or the class token."""
     dense_tiles: Count = 2
-    """Detection and segmentation see an image at dense_tiles x img_px a side, encoded in tiles."""
+    """Dense tasks see an image at dense_tiles x img_px a side, encoded tile by tile."""
     train_share: Share = 0.8
     """Train share of a data set that comes without splits, chosen by a hash of the paths."""
     folds: Count = 1
@@ -107,7 +107,7 @@ class EvalRecipe(Strict):
     data: str
     """Folder whose subfolders are data sets in their published layouts."""
     benchmarks: Literal["auto"] | tuple[str, ...] = "auto"
-    """Names of subfolders; `auto` takes each labelled one whose card declares splits to report on."""
+    """Names of subfolders; `auto`: every labelled one whose card declares benchmark splits."""
     out: str | None = None
     """Folder of the results; null: data/results/<name>."""
     what: What = What()

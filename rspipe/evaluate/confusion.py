@@ -1,4 +1,4 @@
-"""Scores of a confusion matrix: rows are the truth, columns the prediction, ignored pixels absent.
+"""Scores of a confusion matrix: rows are the truth, columns the prediction.
 
 A class that is neither in the truth nor predicted has no score (not a number), and a mean over
 classes leaves it out: so do mmsegmentation, torchmetrics' macro averages and scikit-learn.

@@ -20,16 +20,16 @@ from rspipe.schema import ImageRecord, Task
 class DenseDetection:
     """The dense head of `detector.py`, trained per fold on frozen tokens.
 
-    Difficult objects are not learned and count neither as found nor as missed. Oriented boxes are
-    judged by the rectangle around them, cut at the edges of the image.
+    Difficult objects are not learned and count neither as found nor as missed. Oriented boxes
+    are judged by the rectangle around them, cut at the edges of the image.
     """
 
     task: ClassVar[Task] = "detection"
     protocol: ClassVar[str] = "linear_detector"
     metric: ClassVar[str] = "AP50"
     convention: ClassVar[str] = (
-        "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean over "
-        "classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"
+        "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean "
+        "over classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"
     )
 
     def __init__(self, what: What, device: torch.device) -> None:
@@ -43,7 +43,6 @@ class DenseDetection:
 
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Train per fold, detect in the test images, score all detections together."""
-        assert features.grids is not None  # noqa: S101 - dense tasks always have grids
         sizes = features.sizes_px
         truth = [
             true_boxes(record, benchmark.class_index, size)
@@ -72,7 +71,6 @@ class DenseDetection:
     def _pixels_per_location(
         self, features: Features, size_px: Int[np.ndarray, " 2"]
     ) -> Float[np.ndarray, " 4"]:
-        assert features.grids is not None  # noqa: S101 - as above
         height, width = features.grids.shape[2] * UPSCALE, features.grids.shape[3] * UPSCALE
         y, x = size_px[0] / height, size_px[1] / width
         return np.array([x, y, x, y])
@@ -80,7 +78,6 @@ class DenseDetection:
     def _detect(
         self, head: DenseHead, features: Features, image: int, unit: Float[np.ndarray, " 4"]
     ) -> FoundBoxes:
-        assert features.grids is not None  # noqa: S101 - as above
         boxes, labels, scores = detect(head, features.grids[image], self.settings, self.device)
         return FoundBoxes(boxes.double().numpy() * unit, labels.numpy(), scores.numpy())
 

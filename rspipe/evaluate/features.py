@@ -28,14 +28,22 @@ from rspipe.models.encoder import Encoder
 class Features:
     """What one encoder makes of the images of a benchmark, in the benchmark's order."""
 
-    vectors: Float[np.ndarray, "n D"] | None
-    """Classification: one vector per image."""
-    grids: Float[Tensor, "n D h w"] | None
-    """Dense tasks: a map of patch tokens per image, on the CPU."""
+    values: Float[Tensor, "n ..."]
+    """On the CPU: (n, D) for classification, (n, D, h, w) for dense tasks."""
     sizes_px: Int[np.ndarray, "n 2"]
     """Height and width of the images as published."""
     input_px: tuple[int, int]
     """Height and width to which the images were resized, all tiles together."""
+
+    @property
+    def vectors(self) -> Float[np.ndarray, "n D"]:
+        """Classification: one vector per image."""
+        return self.values.numpy()
+
+    @property
+    def grids(self) -> Float[Tensor, "n D h w"]:
+        """Dense tasks: a map of patch tokens per image."""
+        return self.values
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,7 @@ def extract(
     sizes_px = np.array(sizes, dtype=np.int64).reshape(-1, 2)
     features = {
         label: Features(
-            vectors=None if dense or not parts else torch.cat(parts).numpy(),
-            grids=torch.cat(parts) if dense and parts else None,
+            values=torch.cat(parts) if parts else torch.empty(0),
             sizes_px=sizes_px,
             input_px=input_px,
         )

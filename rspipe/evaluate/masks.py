@@ -11,7 +11,7 @@ from rspipe.io.images import decode_mask
 from rspipe.schema import DatasetCard
 
 IGNORE = 255
-"""Index of pixels that no score counts: ignored classes, and values that the card does not name."""
+"""Index of pixels that no score counts: ignored classes, and values the card does not name."""
 
 ClassMask = UInt8[np.ndarray, "H W"]
 
@@ -65,9 +65,7 @@ class MaskLegend:
             return self.table[channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]]
         if pixels.ndim == 3:
             if (pixels != pixels[:, :, :1]).any():
-                raise UnreadableImage(
-                    path, "a mask of colours, but the card names pixel values"
-                )
+                raise UnreadableImage(path, "a colour mask, but the card names pixel values")
             pixels = pixels[:, :, 0]
         return self.table[pixels]
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: results.json, results.csv, manifest.json, and a table to read."""
+"""What an evaluation leaves behind: results.json, results.csv, manifest.json, and a table."""
 
 import csv
 import io

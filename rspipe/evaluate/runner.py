@@ -12,7 +12,7 @@ import typer
 
 from rspipe.errors import MissingDependency, RecipeError
 from rspipe.evaluate import EVALUATORS
-from rspipe.evaluate.base import EvalResult, Evaluator, Scores, Undefined
+from rspipe.evaluate.base import EvalResult, Evaluator, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
@@ -49,14 +49,14 @@ def evaluate(recipe: EvalRecipe) -> Path:
     """Judge an encoder on benchmarks, beside untrained encoders of its shape.
 
     Finished cells are taken from `cells/`; so a killed evaluation goes on where it stopped, and
-    a finished one returns at once. The same recipe gives the same numbers on one machine; another
-    CPU, GPU or thread count can move the last digits of float32 sums.
+    a finished one returns at once. The same recipe gives the same numbers on one machine;
+    another CPU, GPU or thread count can move the last digits of float32 sums.
 
     Returns:
         The folder of the results.
 
     Raises:
-        RecipeError: an unknown protocol or data set, no data folder, or an encoder that is not RGB.
+        RecipeError: an unknown protocol or data set, no data folder, an encoder not for RGB.
         WeightsError: the encoder folder is not whole.
     """
     started = time.perf_counter()
@@ -138,7 +138,7 @@ def load_encoders(recipe: EvalRecipe, device: torch.device) -> dict[str, Judged]
     trained = Encoder.load(folder)
     if trained.config.in_chans != 3:
         raise RecipeError(
-            f"encoder={recipe.encoder} reads {trained.config.bands}; benchmarks are RGB pictures"
+            f"encoder={recipe.encoder} reads {trained.config.bands}; benchmarks are RGB"
         )
     sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     judged = {PRETRAINED: Judged(trained.to(device).eval(), sha256)}
@@ -166,9 +166,7 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise MissingDependency(
-            f"how.device={name}: torch finds no CUDA device; use cpu or auto"
-        )
+        raise MissingDependency(f"how.device={name}: torch finds no CUDA device; use auto")
     return torch.device(name)
 
 
@@ -209,7 +207,7 @@ def _fill(
     started = time.perf_counter()
     try:
         scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
-    except Undefined as error:
+    except UndefinedScore as error:
         return _without_score(row, str(error)), None
     if math.isnan(scores.value):
         return _without_score(row, "nothing to find in the scored images"), None

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from rspipe.errors import UnreadableImage
 from rspipe.evaluate import confusion
-from rspipe.evaluate.base import N_EXAMPLES, Scores, Undefined
+from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import SegmentationProbe, What
 from rspipe.evaluate.features import Features
@@ -28,18 +28,18 @@ class LinearSegmentation:
     """A linear layer on standardised patch tokens, its logits resized bilinearly to pixels.
 
     (Resizing features and then applying the layer gives the same: both are linear.) Trained by
-    Adam with a cosine schedule and pixel-wise cross-entropy, at the size at which the encoder saw
-    the images; scored at each mask's own size. It asks what single tokens know of their ground;
-    it is no UPerNet, and its mIoU is not comparable with fine-tuned decoders.
+    Adam with a cosine schedule and pixel-wise cross-entropy, at the size at which the encoder
+    saw the images; scored at each mask's own size. It asks what single tokens know of their
+    ground; it is no UPerNet, and its mIoU is not comparable with fine-tuned decoders.
     """
 
     task: ClassVar[Task] = "segmentation"
     protocol: ClassVar[str] = "linear"
     metric: ClassVar[str] = "mIoU"
     convention: ClassVar[str] = (
-        "mean over classes of the IoU of the whole test set, 0..1, ignored pixels left out (as "
-        "mmsegmentation and torchmetrics JaccardIndex(macro), not per-image MeanIoU); percentile "
-        "bootstrap over test images"
+        "mean over classes of the IoU of the whole test set, 0..1, ignored pixels left out "
+        "(as mmsegmentation and torchmetrics JaccardIndex(macro), not the per-image MeanIoU); "
+        "percentile bootstrap over test images"
     )
 
     def __init__(self, what: What, device: torch.device) -> None:
@@ -55,9 +55,8 @@ class LinearSegmentation:
         """Train per fold; count pixels per test image; score all counts together.
 
         Raises:
-            Undefined: no mask of a part can be read.
+            UndefinedScore: no mask of a part can be read.
         """
-        assert features.grids is not None  # noqa: S101 - dense tasks always have grids
         masks = _Masks(benchmark)
         tally = _Tally(masks.legend.classes)
         for fold in benchmark.folds:
@@ -68,7 +67,7 @@ class LinearSegmentation:
                     guess = predict(layer, features.grids[i], truth.shape, self.device)
                     tally.add(benchmark.records[i], guess, truth)
         if not tally.counts:
-            raise Undefined("no mask of a test image can be read")
+            raise UndefinedScore("no mask of a test image can be read")
         scores = self._score(np.stack(tally.counts), masks.legend.classes)
         scores.extra["ignored_pixel_share"] = tally.ignored_share
         scores.arrays.update(tally.arrays)
@@ -77,15 +76,11 @@ class LinearSegmentation:
         return scores
 
     def _fit(self, features: Features, masks: "_Masks", train: Indices) -> nn.Module:
-        assert features.grids is not None  # noqa: S101 - as above
         height, width = features.input_px
-        shrunk = {
-            i: shrink(m, height, width)
-            for i in train.tolist()
-            if (m := masks.read(i)) is not None
-        }
+        read = ((i, masks.read(i)) for i in train.tolist())
+        shrunk = {i: shrink(mask, height, width) for i, mask in read if mask is not None}
         if not shrunk:
-            raise Undefined("no mask of a train image can be read")
+            raise UndefinedScore("no mask of a train image can be read")
         kept = torch.tensor(list(shrunk))
         targets = torch.from_numpy(np.stack(list(shrunk.values())))
         return fit_layer(

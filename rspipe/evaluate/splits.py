@@ -1,4 +1,4 @@
-"""Who trains and who is scored: the publisher's splits, else a share or folds by hash of the path."""
+"""Who trains and who is scored: the publisher's splits, else a share or folds by hash."""
 
 import hashlib
 from collections import defaultdict
@@ -52,7 +52,7 @@ def split_folds(
 
 
 def hash_order(names: Sequence[str], seed: int) -> Indices:
-    """Order positions by a hash of their names: random, yet the same whatever stands beside them."""
+    """Order positions by a hash of their names: random, and blind to what stands beside them."""
     keys = [
         hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in names
     ]

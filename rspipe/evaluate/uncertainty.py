@@ -30,10 +30,10 @@ def bootstrap(
         statistic: from indices of images, with repetition, to one or more scores.
         n: test images.
         resamples: draws of n images with replacement.
-        seed: of the draws; equal seeds draw equal images, so encoders are compared on the same.
+        seed: of the draws; equal seeds draw equal images, so encoders see the same ones.
 
-    Source: Efron 1979, the percentile interval. Differs: resamples in which a score is undefined
-    (a class drew no image) are left out of that score's interval.
+    Source: Efron 1979, the percentile interval. Differs: resamples in which a score is
+    undefined (a class drew no image) are left out of that score's interval.
     """
     values = statistic(np.arange(n))
     rng = np.random.default_rng(seed)

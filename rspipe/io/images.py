@@ -18,24 +18,8 @@ Pixels = NDArray[np.uint8]
 """uint8 (H, W, C), C = 1 or 3, values 0..255."""
 
 IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".tif",
-        ".tiff",
-        ".gtiff",
-        ".jp2",
-        ".j2k",
-        ".img",
-        ".vrt",
-        ".hdf",
-    ]
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm"}
+    | {".tif", ".tiff", ".gtiff", ".jp2", ".j2k", ".img", ".vrt", ".hdf"}
 )
 """Suffixes by which a file claims to be an image."""
 

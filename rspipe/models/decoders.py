@@ -144,7 +144,8 @@ class CrossBlock(nn.Module):
     ) -> Float[Tensor, "B M W"]:
         """Update the queries from the memory."""
         x = x + self.cross_attn(self.norm1(x), memory)
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
 
 class CrossAttention(nn.Module):
@@ -172,7 +173,7 @@ class CrossAttention(nn.Module):
         return out
 
     def _split(self, x: Float[Tensor, "B T W"]) -> Float[Tensor, "B heads T d"]:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 def _layer_norm(width: int, **_: object) -> nn.LayerNorm:

@@ -151,7 +151,8 @@ class Encoder(nn.Module):
 
     def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
         """Embed every patch and add its position; no class token."""
-        return self.vit.patch_embed(images) + self.vit.pos_embed[:, 1:]
+        tokens: Tensor = self.vit.patch_embed(images) + self.vit.pos_embed[:, 1:]
+        return tokens
 
     def encode(
         self, tokens: Float[Tensor, "B K D"], final_norm: bool = True
@@ -224,9 +225,7 @@ class Encoder(nn.Module):
     def save(self, folder: Path) -> None:
         """Write `encoder.safetensors` (timm's keys, nothing more) and `encoder.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            k: v.detach().cpu().float().contiguous() for k, v in self.vit.state_dict().items()
-        }
+        state = {k: v.detach().cpu().float().contiguous() for k, v in self.vit.state_dict().items()}
         save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         card = {
             "rspipe_version": __version__,

@@ -1,4 +1,4 @@
-"""How weights enter: strictly, key by key, from our own files, timm's or the released MAE layout."""
+"""How weights enter: strictly, key by key, from our own files or the released MAE layout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,9 +103,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(
-        isinstance(v, Tensor) for v in content.values()
-    ):
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path}: holds no table of tensors; want a state dict")
     return content
 

@@ -32,4 +32,4 @@ def build(objective: ObjectiveConfig, encoder: EncoderConfig, seed: int) -> Obje
         ValueError: the ratios leave no patch to see or to predict.
     """
     with seeded(seed):
-        return OBJECTIVES[objective.name](objective, encoder)  # type: ignore[arg-type,call-arg]
+        return OBJECTIVES[objective.name](objective, encoder)  # type: ignore[arg-type]

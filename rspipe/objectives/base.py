@@ -131,7 +131,7 @@ class Objective(nn.Module, ABC):
         return Reconstruction(
             visible=unpatchify(visible, grid, patch_px),
             filled=unpatchify(filled, grid, patch_px),
-            predicted=mask.scatter(1, plan.ids_predict, value=True).unflatten(1, grid),
+            predicted=mask.scatter(1, plan.ids_predict, value=True).reshape(-1, *grid),
         )
 
 

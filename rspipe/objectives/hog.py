@@ -23,7 +23,7 @@ def hog_cells(images: Float[Tensor, "B C H W"], cell_px: int) -> Float[Tensor, "
     votes = dx.new_zeros(batch, bands, BINS, height, width)
     votes.scatter_(2, bin_of[:, :, None], torch.hypot(dx, dy)[:, :, None])
     cells = F.avg_pool2d(votes.flatten(1, 2), cell_px)
-    return cells.unflatten(1, (bands, BINS)).permute(0, 1, 3, 4, 2)
+    return cells.reshape(batch, bands, BINS, *cells.shape[2:]).permute(0, 1, 3, 4, 2)
 
 
 def hog_scores(images: Float[Tensor, "B C H W"], patch_px: int) -> Float[Tensor, "B N"]:

@@ -56,9 +56,9 @@ def _crop_box(
         if 0 < w <= columns and 0 < h <= rows:
             x0, y0 = int(rng.integers(columns - w + 1)), int(rng.integers(rows - h + 1))
             return x0, y0, x0 + w, y0 + h
-    w, h = min(columns, rows * aspect), min(rows, columns / aspect)
-    x0, y0 = (columns - w) / 2, (rows - h) / 2
-    return x0, y0, x0 + w, y0 + h
+    width, height = min(columns, rows * aspect), min(rows, columns / aspect)
+    left, top = (columns - width) / 2, (rows - height) / 2
+    return left, top, left + width, top + height
 
 
 def _resize(
@@ -71,9 +71,7 @@ def _resize(
             Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, box=box)
         )
     bands = [
-        np.asarray(
-            Image.fromarray(band).resize((width, height), Image.Resampling.BICUBIC, box=box)
-        )
+        np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.BICUBIC, box=box))
         for band in np.moveaxis(image, 2, 0)
     ]
     return np.stack(bands, axis=2)

@@ -70,8 +70,7 @@ def _epoch_order(shuffle: Shuffle, number: int) -> Int[np.ndarray, " rows"]:
     starts = np.arange(0, shuffle.rows, shuffle.block_rows)
     rng.shuffle(starts)
     windows = [
-        starts[i : i + shuffle.window_blocks]
-        for i in range(0, len(starts), shuffle.window_blocks)
+        starts[i : i + shuffle.window_blocks] for i in range(0, len(starts), shuffle.window_blocks)
     ]
     return np.concatenate([_shuffled_window(shuffle, window, rng) for window in windows])
 

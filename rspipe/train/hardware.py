@@ -30,9 +30,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_precision(
-    wanted: Literal["auto", "bf16", "fp32"], device: torch.device
-) -> Precision:
+def resolve_precision(wanted: Literal["auto", "bf16", "fp32"], device: torch.device) -> Precision:
     """Turn `auto` into bf16 where the hardware multiplies it, else fp32."""
     if wanted != "auto":
         return wanted

@@ -78,9 +78,7 @@ class RunFolder:
     def is_complete(self) -> bool:
         """Whether this very run has ended here."""
         path = self.path / _MANIFEST
-        if not all(
-            (self.path / name).is_file() for name in (_MANIFEST, WEIGHTS_FILE, CARD_FILE)
-        ):
+        if not all((self.path / name).is_file() for name in (_MANIFEST, WEIGHTS_FILE, CARD_FILE)):
             return False
         manifest = json.loads(path.read_text())
         return manifest["complete"] is True and manifest["fingerprint"] == self.fingerprint
@@ -95,9 +93,7 @@ class RunFolder:
             "fingerprint": self.fingerprint,
             "corpus_fingerprint": self.corpus_fingerprint,
             "recipe": self.recipe.model_dump(mode="json"),
-            "encoder_sha256": hashlib.sha256(
-                (self.path / WEIGHTS_FILE).read_bytes()
-            ).hexdigest(),
+            "encoder_sha256": hashlib.sha256((self.path / WEIGHTS_FILE).read_bytes()).hexdigest(),
             **results,
             "complete": True,
         }

@@ -80,9 +80,7 @@ class Run:
         self.how = folder.recipe.how
         self.batches = batches
         self.device = device
-        self.objective = build(self.what.objective, self.what.encoder, self.what.seed).to(
-            device
-        )
+        self.objective = build(self.what.objective, self.what.encoder, self.what.seed).to(device)
         self.optimiser = make_optimiser(self.objective, self.what)
         self.peak_lr = absolute_lr(
             self.what.base_lr, self.what.images_per_step, self.objective.lr_scale
@@ -112,6 +110,7 @@ class Run:
     def announce(self, corpus: Images) -> None:
         """Say what is read, where it goes, and how it is computed."""
         what, objective = self.what, self.objective
+        epochs = what.steps * what.images_per_step / len(corpus)
         encoder, both = (count_parameters(m) / 1e6 for m in (objective.encoder, objective))
         start = f", continuing after step {self.done}" if self.done else ""
         typer.echo(
@@ -122,7 +121,7 @@ class Run:
             f"  model   encoder {encoder:.2f} M parameters, with decoder {both:.2f} M; "
             f"{objective.macs_per_image() / 1e6:,.1f} MMACs per image, forward\n"
             f"  steps   {what.steps:,} of {what.images_per_step} images, "
-            f"{what.steps * what.images_per_step / len(corpus):.1f} epochs, peak lr {self.peak_lr:.2e}"
+            f"{epochs:.1f} epochs, peak lr {self.peak_lr:.2e}"
         )
 
     def train(self, stop: Stop) -> None:
@@ -153,17 +152,18 @@ class Run:
                 self._record(log, values)
                 if stop.signal_name:
                     ahead.close()
-                    self._save_checkpoint()
-                    raise RunError(
-                        f"stopped by {stop.signal_name} after step {self.done} of {self.what.steps}; "
-                        f"checkpoint saved in {self.folder.checkpoints}; the same command continues"
-                    )
+                    self._leave(stop.signal_name)
+
+    def _leave(self, signal_name: str) -> NoReturn:
+        self._save_checkpoint()
+        raise RunError(
+            f"stopped by {signal_name} after step {self.done} of {self.what.steps}; checkpoint "
+            f"saved in {self.folder.checkpoints}; the same command continues"
+        )
 
     def _step(self, batch: Batch) -> dict[str, float]:
         """Move the weights once; one generator per pass, so a resumed run draws the same."""
-        rate = learning_rate(
-            self.done, self.what.steps, self.what.warmup_fraction, self.peak_lr
-        )
+        rate = learning_rate(self.done, self.what.steps, self.what.warmup_fraction, self.peak_lr)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
@@ -171,7 +171,7 @@ class Run:
         losses, logs = [], {}
         for number, images in enumerate(np.array_split(batch.images, passes)):
             step = self._forward(images, number)
-            (step.loss / passes).backward()
+            (step.loss / passes).backward()  # type: ignore[no-untyped-call]
             losses.append(step.loss_per_image.detach())
             logs = step.logs
         clip = self.what.clip if self.what.clip is not None else float("inf")
@@ -205,8 +205,8 @@ class Run:
         }
         write_aside(path, json.dumps(note, indent=2) + "\n")
         raise RunError(
-            f"step {self.done}: loss {self.loss}, gradient norm {norm}; the rows of the batch are in "
-            f"{path}; lower what.base_lr, or set what.precision=fp32"
+            f"step {self.done}: loss {self.loss}, gradient norm {norm}; the rows of the batch are "
+            f"in {path}; lower what.base_lr, or set what.precision=fp32"
         )
 
     def _progress_bar(self) -> "tqdm[NoReturn]":
@@ -293,9 +293,7 @@ def make_optimiser(objective: Objective, what: PretrainWhat) -> torch.optim.Adam
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101; groups as in He et al. 2022, app. A.1.
     """
     learned = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
-    is_matrix = {
-        n: p.ndim > 1 and not n.endswith(("cls_token", "mask_token")) for n, p in learned
-    }
+    is_matrix = {n: p.ndim > 1 and not n.endswith(("cls_token", "mask_token")) for n, p in learned}
     groups = [
         {"params": [p for n, p in learned if is_matrix[n]], "weight_decay": what.weight_decay},
         {"params": [p for n, p in learned if not is_matrix[n]], "weight_decay": 0.0},

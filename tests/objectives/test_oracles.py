@@ -36,9 +36,7 @@ def oracle_files(request, method):
 def load_objective(oracle, objective_cls, config_cls):
     img, patch, width, depth, heads, dec_width, dec_depth, dec_heads = oracle["config"].tolist()
     encoder = EncoderConfig(img_px=img, patch_px=patch, width=width, depth=depth, heads=heads)
-    config = config_cls(
-        decoder_width=dec_width, decoder_depth=dec_depth, decoder_heads=dec_heads
-    )
+    config = config_cls(decoder_width=dec_width, decoder_depth=dec_depth, decoder_heads=dec_heads)
     objective = objective_cls(config, encoder)
     released = {
         key.removeprefix("weights/"): torch.from_numpy(oracle[key])
@@ -75,18 +73,14 @@ def test_selective_mae_agrees_with_released_code(request):
     for oracle in oracle_files(request, "selective_mae"):
         selective = load_objective(oracle, SelectiveMAE, SelectiveMAEConfig)
         images = torch.from_numpy(oracle["images"])
-        ids_keep, ids_predict = (
-            torch.from_numpy(oracle[k]) for k in ("ids_keep", "ids_predict")
-        )
+        ids_keep, ids_predict = (torch.from_numpy(oracle[k]) for k in ("ids_keep", "ids_predict"))
         latent = selective.encoder.encode_visible(images, ids_keep)
         agree(latent, oracle["latent"])
         agree(selective.decode(latent, ids_predict), oracle["pred"])
         selective.plan = lambda *_, k=ids_keep, p=ids_predict: type(
             "Plan", (), {"ids_keep": k, "ids_predict": p}
         )
-        agree(
-            selective(images, 0.0, torch.Generator()).loss_per_image, oracle["loss_per_image"]
-        )
+        agree(selective(images, 0.0, torch.Generator()).loss_per_image, oracle["loss_per_image"])
 
 
 def test_token_selection_agrees_with_released_code(request):

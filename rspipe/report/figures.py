@@ -1,0 +1,246 @@
+"""The charts of the report, as inline SVG."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from rspipe.report.svg import Canvas, Scale, compact, spread
+
+Floats = NDArray[np.float64]
+
+_PALETTE = 8  # colours in the page's style: .c0 .. .c7
+_MAX_POINTS = 400
+_LEFT, _TOP, _BOTTOM, _RIGHT = 52, 14, 40, 14
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named curve."""
+
+    name: str
+    x: Floats
+    y: Floats
+
+
+def colour(index: int) -> str:
+    """Class of the index-th colour of the page."""
+    return f"c{index % _PALETTE}"
+
+
+def line_chart(
+    series: Sequence[Series],
+    title: str,
+    x_label: str,
+    size: tuple[int, int] = (640, 300),
+    from_zero: bool = False,
+) -> Markup:
+    """Draw curves: faint as measured, strong as a moving mean over a fortieth of the run."""
+    drawn = [_finite(one) for one in series]
+    drawn = [one for one in drawn if len(one.y)]
+    if not drawn:
+        return Markup("")
+    x, y = _plane([one.x for one in drawn], [one.y for one in drawn], size, from_zero)
+    canvas = _axes(x, y, size, title, x_label)
+    for index, one in enumerate(drawn):
+        raw = _thin(one)
+        canvas.polyline(_points(raw, x, y), f"line raw {colour(index)}")
+        canvas.polyline(_points(_smooth(raw), x, y), f"line {colour(index)}")
+    return canvas.render()
+
+
+def histogram(values: Floats, title: str, x_label: str, is_log: bool = False) -> Markup:
+    """Draw how values are distributed, in about thirty bars."""
+    values = values[np.isfinite(values) & ((values > 0) | (not is_log))]
+    if not len(values):
+        return Markup("")
+    size = (400, 220)
+    low, high = spread(values.tolist())
+    bent = np.log10([low, high]) if is_log else np.array([low, high])
+    edges = np.linspace(bent[0], bent[1], 31)
+    counts, _ = np.histogram(np.log10(values) if is_log else values, edges)
+    x = Scale(low, high, _LEFT, size[0] - _RIGHT, is_log)
+    y = Scale(0, float(counts.max()), size[1] - _BOTTOM, _TOP)
+    canvas = _axes(x, y, size, title, x_label)
+    ends = 10**edges if is_log else edges
+    for count, left, right in zip(counts.tolist(), ends[:-1], ends[1:], strict=True):
+        if count:
+            hint = f"{compact(left)} to {compact(right)}: {count:,}"
+            place = {"x": x(left) + 0.5, "width": max(x(right) - x(left) - 1, 1)}
+            height = max(y(0) - y(count), 1)
+            canvas.add("rect", hint=hint, y=y(0) - height, height=height, class_="bar", **place)
+    return canvas.render()
+
+
+def world_map(footprints: Mapping[str, Floats]) -> Markup:
+    """Draw footprints on plain longitude and latitude.
+
+    Args:
+        footprints: per source (N, 4): xmin, ymin, xmax, ymax in degrees (EPSG:4326).
+    """
+    canvas = Canvas(760, 396, "Where the tiles lie on the globe")
+    x, y = Scale(-180, 180, 36, 756), Scale(-90, 90, 366, 6)
+    canvas.add("rect", x=36, y=6, width=720, height=360, class_="sea")
+    for degrees in range(-180, 181, 30):
+        kind = "equator" if degrees == 0 else "grid"
+        canvas.add("line", x1=x(degrees), x2=x(degrees), y1=6, y2=366, class_=kind)
+        if degrees % 60 == 0:
+            text = _degrees(degrees, "E", "W")
+            canvas.add("text", text, x=x(degrees), y=384, class_="tick middle")
+    for degrees in range(-60, 61, 30):
+        kind = "equator" if degrees == 0 else "grid"
+        canvas.add("line", x1=36, x2=756, y1=y(degrees), y2=y(degrees), class_=kind)
+        text = _degrees(degrees, "N", "S")
+        canvas.add("text", text, x=31, y=y(degrees) + 4, class_="tick end")
+    for index, (name, boxes) in enumerate(footprints.items()):
+        path = "".join(_marks(boxes, x, y))
+        canvas.add("path", d=path, class_=f"foot {colour(index)}", hint=name)
+    return canvas.render()
+
+
+def interval(
+    scores: Sequence[tuple[str, float, float, float]], axis: tuple[float, float]
+) -> Markup:
+    """Draw (name, value, low, high) as dots with whiskers, one above the other, on a shared axis."""
+    height = 12 * len(scores) + 8
+    x = Scale(*axis, 6, 214)
+    title = "; ".join(f"{n} {v:.3f} [{low:.3f}, {high:.3f}]" for n, v, low, high in scores)
+    canvas = Canvas(220, height, title)
+    for tick in x.ticks(4):
+        canvas.add("line", x1=x(tick), x2=x(tick), y1=0, y2=height, class_="grid")
+    for index, (name, value, low, high) in enumerate(scores):
+        y = 10 + 12 * index
+        canvas.add("line", x1=x(low), x2=x(high), y1=y, y2=y, class_=f"whisker {name}")
+        for end in (low, high):
+            canvas.add("line", x1=x(end), x2=x(end), y1=y - 3, y2=y + 3, class_=f"whisker {name}")
+        canvas.add("circle", cx=x(value), cy=y, r=4, class_=f"dot {name}")
+    return canvas.render()
+
+
+def interval_axis(axis: tuple[float, float]) -> Markup:
+    """Draw the tick labels that stand above a column of `interval` drawings."""
+    x = Scale(*axis, 6, 214)
+    canvas = Canvas(220, 16, "axis")
+    for tick in x.ticks(4):
+        text = compact(tick)
+        side = "start" if x(tick) < 12 else "end" if x(tick) > 208 else "middle"
+        canvas.add("text", text, x=x(tick), y=12, class_=f"tick {side}")
+    return canvas.render()
+
+
+def heatmap(counts: NDArray[np.int64], names: Sequence[str]) -> Markup:
+    """Draw a confusion matrix: rows the truth, columns the prediction, shade the share of the row."""
+    k = len(counts)
+    cell, left, top = max(14, min(44, 420 // k)), 118, 92
+    side = cell * k
+    canvas = Canvas(left + side + 6, top + side + 6, "Confusion matrix")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for i in range(k):
+        centre = i * cell + cell / 2
+        label = names[i] if len(names[i]) <= 17 else f"{names[i][:16]}…"
+        canvas.add("text", label, names[i], x=left - 6, y=top + centre + 4, class_="tick end")
+        turn = f"translate({left + centre + 4:.1f} {top - 6}) rotate(-50)"
+        canvas.add("text", label[:14], names[i], transform=turn, class_="tick start")
+        for j in range(k):
+            hint = f"{names[i]} seen as {names[j]}: {counts[i, j]:,} ({shares[i, j]:.0%})"
+            x, y = left + j * cell, top + i * cell
+            shade = f"fill-opacity:{0.04 + 0.96 * shares[i, j]:.2f}"
+            kind = "hit" if i == j else "miss"
+            place = {"x": x + 0.5, "y": y + 0.5, "width": cell - 1, "height": cell - 1}
+            canvas.add("rect", hint=hint, style=shade, class_=kind, **place)
+            if k <= 12 and shares[i, j] >= 0.005:
+                strong = " strong" if shares[i, j] > 0.55 else ""
+                text = f"{100 * shares[i, j]:.0f}"
+                canvas.add("text", text, x=x + cell / 2, y=y + cell / 2 + 4, class_=f"share{strong}")
+    return canvas.render()
+
+
+def boxes(
+    size: tuple[float, float], truth: Sequence[Floats], found: Sequence[tuple[Floats, str]]
+) -> Markup:
+    """Draw object boxes (x0, y0, x1, y1) over a picture of (width, height) pixels."""
+    canvas = Canvas(*size, f"{len(truth)} true boxes, {len(found)} found")
+    for box, name in found:
+        canvas.add("rect", hint=name, class_="found", **_rectangle(box))
+    for box in truth:
+        canvas.add("rect", hint="truth", class_="truth", **_rectangle(box))
+    return canvas.render()
+
+
+def _rectangle(box: Floats) -> dict[str, float]:
+    x0, y0, x1, y1 = (float(v) for v in box)
+    return {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+
+
+def _axes(x: Scale, y: Scale, size: tuple[int, int], title: str, x_label: str) -> Canvas:
+    canvas = Canvas(*size, title)
+    for tick in y.ticks(4):
+        canvas.add("line", x1=x.start_px, x2=x.end_px, y1=y(tick), y2=y(tick), class_="grid")
+        canvas.add("text", compact(tick), x=x.start_px - 7, y=y(tick) + 4, class_="tick end")
+    base = y.start_px
+    canvas.add("line", x1=x.start_px, x2=x.end_px, y1=base, y2=base, class_="axis")
+    for tick in x.ticks(5):
+        canvas.add("text", compact(tick), x=x(tick), y=base + 17, class_="tick middle")
+    middle = (x.start_px + x.end_px) / 2
+    canvas.add("text", x_label, x=middle, y=size[1] - 6, class_="label middle")
+    return canvas
+
+
+def _plane(
+    xs: Sequence[Floats], ys: Sequence[Floats], size: tuple[int, int], from_zero: bool
+) -> tuple[Scale, Scale]:
+    x_low, x_high = spread(np.concatenate(xs).tolist())
+    low, high = spread(np.concatenate(ys).tolist())
+    is_log = not from_zero and low > 0 and high / low > 20
+    if from_zero:
+        low = 0.0
+    elif not is_log:
+        low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
+    x = Scale(x_low, x_high, _LEFT, size[0] - _RIGHT)
+    return x, Scale(low, high, size[1] - _BOTTOM, _TOP, is_log)
+
+
+def _finite(one: Series) -> Series:
+    fine = np.isfinite(one.x) & np.isfinite(one.y)
+    return Series(one.name, one.x[fine], one.y[fine])
+
+
+def _thin(one: Series) -> Series:
+    """Average neighbouring points until few enough are left."""
+    if len(one.y) <= _MAX_POINTS:
+        return one
+    parts = np.array_split(np.arange(len(one.y)), _MAX_POINTS)
+    x, y = (np.array([v[part].mean() for part in parts]) for v in (one.x, one.y))
+    return Series(one.name, x, y)
+
+
+def _smooth(one: Series) -> Series:
+    window = max(1, len(one.y) // 40)
+    sums = np.cumsum(np.concatenate([[0.0], one.y]))
+    ends = np.arange(1, len(one.y) + 1)
+    starts = np.maximum(ends - window, 0)
+    return Series(one.name, one.x, (sums[ends] - sums[starts]) / (ends - starts))
+
+
+def _points(one: Series, x: Scale, y: Scale) -> list[tuple[float, float]]:
+    return [(x(a), y(b)) for a, b in zip(one.x.tolist(), one.y.tolist(), strict=True)]
+
+
+def _marks(footprints: Floats, x: Scale, y: Scale) -> list[str]:
+    """Draw footprints as rectangles of at least 3 px; those that fall together are drawn once."""
+    marks = set()
+    for xmin, ymin, xmax, ymax in footprints.tolist():
+        left, top, right, bottom = x(xmin), y(ymax), x(xmax), y(ymin)
+        width, height = max(right - left, 3.0), max(bottom - top, 3.0)
+        left, top = (left + right - width) / 2, (top + bottom - height) / 2
+        corner = f"M{math.floor(left)} {math.floor(top)}"
+        marks.add(f"{corner}h{width:.0f}v{height:.0f}h-{width:.0f}z")
+    return sorted(marks)
+
+
+def _degrees(value: int, positive: str, negative: str) -> str:
+    side = positive if value > 0 else negative if value < 0 else ""
+    return f"{abs(value)}°{side if abs(value) != 180 else ''}"
