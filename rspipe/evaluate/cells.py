@@ -1,4 +1,4 @@
-"""Finished cells (benchmark x protocol x encoder) on disk: a killed run repeats none of them."""
+"""Finished cells (benchmark x protocol x encoder) on disk: a killed run repeats none."""
 
 import json
 from dataclasses import dataclass
@@ -27,9 +27,7 @@ class CellStore:
         if not path.is_file():
             return None
         try:
-            return EvalResult.model_validate_json(
-                json.dumps(json.loads(path.read_text())["row"])
-            )
+            return EvalResult.model_validate_json(json.dumps(read_json(path)["row"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RspipeError(
                 f"{path}: not a finished cell; delete it and run again"

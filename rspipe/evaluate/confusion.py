@@ -47,4 +47,6 @@ def mean_defined(scores: Float[np.ndarray, " K"]) -> float:
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> Float[np.ndarray, "..."]:
     part, whole = np.asarray(part, float), np.asarray(whole, float)
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    ratio = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio

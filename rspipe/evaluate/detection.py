@@ -97,7 +97,7 @@ class DenseDetection:
 def true_boxes(
     record: ImageRecord, classes: Mapping[str, int], size_px: Int[np.ndarray, " 2"]
 ) -> TrueBoxes:
-    """Take an image's objects of the scored classes, cut at its edges; what is left empty goes."""
+    """Take an image's objects of the scored classes, cut at its edges; empty boxes go."""
     height, width = size_px
     kept = [
         (np.clip((b.x0, b.y0, b.x1, b.y1), 0, (width, height, width, height)), b)

@@ -1,18 +1,19 @@
 """A small detector on frozen patch tokens: no anchors, no proposals, one dense head.
 
-The map of tokens is standardised, reduced to a few channels, enlarged twice and read by one
-convolution and two linear outputs: per location a score for each class, and the distances to the
-four edges of the object it is in. So it tells whether frozen tokens hold what and where things
-are. It is NOT Faster R-CNN or any detector of the literature: the encoder does not learn, there
-is no pyramid, no augmentation and no second stage. Its AP compares encoders with each other under
-this head, never with published tables.
+The map of tokens is standardised, reduced to a few channels, read by one 3 x 3 convolution,
+enlarged twice, and read by two linear outputs: per location a score for each class, and the
+distances to the four edges of the object it is in. So it tells whether frozen tokens hold what
+and where things are. It is NOT Faster R-CNN or any detector of the literature: the encoder does
+not learn, there is no pyramid, no augmentation and no second stage. Its AP compares encoders
+with each other under this head, never with published tables.
 
 Source: locations, edge distances and the smallest-object rule from FCOS (Tian et al. 2019,
 arXiv:1904.01355, sec. 3.1), centre sampling from its journal version (arXiv:2006.09214); focal
 loss (arXiv:1708.02002) and GIoU loss (arXiv:1902.09630) from torchvision. Differs: one level, no
-centre-ness output; an object too small to hold a location takes the location nearest its centre.
+centre-ness output; an object too small to hold a location takes the one nearest its centre.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,7 @@ CENTRE_RADIUS = 1.5
 """Locations this many strides around an object's centre learn it."""
 BOX_WEIGHT = 1.0
 PRIOR = 0.01
-"""Score of every class before training, as RetinaNet starts (arXiv:1708.02002, sec. 4.1)."""
+"""Score of every class before training, as in RetinaNet (arXiv:1708.02002, sec. 4.1)."""
 MAX_CANDIDATES = 1000
 MAX_FOUND = 100
 
@@ -53,16 +54,15 @@ class DenseHead(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(width_in, width, 1),
             nn.GELU(),
-            nn.Conv2d(width, width * UPSCALE**2, 3, padding=1),
-            nn.PixelShuffle(UPSCALE),
-            nn.GELU(),
             nn.Conv2d(width, width, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(width, width * UPSCALE**2, 1),
+            nn.PixelShuffle(UPSCALE),
             nn.GELU(),
         )
         self.classes = nn.Conv2d(width, n_classes, 1)
         self.edges = nn.Conv2d(width, 4, 1)
-        prior = torch.tensor(PRIOR)
-        nn.init.constant_(self.classes.bias, float(torch.log(prior / (1 - prior))))  # type: ignore[arg-type]
+        nn.init.constant_(self.classes.bias, math.log(PRIOR / (1 - PRIOR)))
 
     def forward(
         self, grids: Float[Tensor, "B D h w"]
@@ -112,7 +112,8 @@ def detection_loss(
     count = max(1, sum(len(part) for part in true))
     focal = sigmoid_focal_loss(logits, targets, reduction="sum")
     giou = generalized_box_iou_loss(torch.cat(predicted), torch.cat(true), reduction="sum")
-    return (focal + BOX_WEIGHT * giou) / count
+    loss: Tensor = (focal + BOX_WEIGHT * giou) / count
+    return loss
 
 
 def fit_head(

@@ -1,10 +1,9 @@
 """Frozen features: every image is decoded once and seen by every encoder in the same pass.
 
 Tokens are those after the encoder's final LayerNorm. Images of any size and shape are resized
-(bilinear, antialiased) to the encoder's own: a classification sees the whole image at img_px; a
-dense task sees it at dense_tiles x img_px, cut into tiles of img_px that the encoder reads one by
-one and whose token grids are joined again. So no position is interpolated, and a tile sees
-nothing of its neighbours.
+(bilinear, antialiased): for classification to img_px; for dense tasks to dense_tiles x img_px,
+cut into tiles of img_px that the encoder reads one by one and whose token grids are joined
+again. So no position is interpolated, and a tile sees nothing of its neighbours.
 """
 
 from collections.abc import Iterator, Mapping

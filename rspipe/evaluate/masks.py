@@ -61,13 +61,13 @@ class MaskLegend:
         if self.by_colour:
             if pixels.ndim == 2:
                 pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-            channels = pixels.astype(np.uint32)
-            return self.table[channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]]
+            red, green, blue = np.moveaxis(pixels.astype(np.uint32), 2, 0)
+            return np.take(self.table, red << 16 | green << 8 | blue)
         if pixels.ndim == 3:
             if (pixels != pixels[:, :, :1]).any():
                 raise UnreadableImage(path, "a colour mask, but the card names pixel values")
             pixels = pixels[:, :, 0]
-        return self.table[pixels]
+        return np.take(self.table, pixels)
 
 
 def _code(value: int | str, by_colour: bool, card: str) -> int:

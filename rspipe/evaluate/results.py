@@ -59,14 +59,13 @@ def to_table(rows: Sequence[EvalResult]) -> str:
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in [head, *body]
     ]
-    skipped = [
-        f"skipped {row.benchmark}{f' ({row.protocol}, {row.encoder})' if row.protocol else ''}: "
-        f"{row.reason}"
-        for row in rows
-        if row.status == "skipped"
-    ]
+    skipped = [f"skipped {_cell_of(row)}: {row.reason}" for row in rows if row.value is None]
     return "\n".join([*(lines if done else []), *skipped])
 
 
 def _with_interval(row: EvalResult) -> str:
     return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
+
+
+def _cell_of(row: EvalResult) -> str:
+    return f"{row.benchmark} ({row.protocol}, {row.encoder})" if row.protocol else row.benchmark

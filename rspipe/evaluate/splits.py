@@ -52,7 +52,7 @@ def split_folds(
 
 
 def hash_order(names: Sequence[str], seed: int) -> Indices:
-    """Order positions by a hash of their names: random, and blind to what stands beside them."""
+    """Order positions by a hash of their names: random, blind to what stands beside."""
     keys = [
         hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in names
     ]

@@ -46,17 +46,19 @@ class PictureBook:
             data = [picture["bytes"] for picture in table["picture"].to_pylist()]
             self._kept = dict(zip(table["tile_id"].to_pylist(), data, strict=True))
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether curate kept any picture."""
+        return bool(self._kept)
+
     def __contains__(self, tile_id: str) -> bool:
         return tile_id in self._kept
 
     def uris(self, tile_ids: Iterable[str | None]) -> dict[str, str]:
         """Return the pictures of some tiles as data URIs; a tile without one is left out."""
         wanted = sorted({tile for tile in tile_ids if tile is not None})
-        found = {}
-        for tile in wanted:
-            uri = _uri_of(self._kept[tile], tile) if tile in self._kept else None
-            if uri is not None:
-                found[tile] = uri
+        kept = {tile: _uri_of(self._kept[tile], tile) for tile in wanted if tile in self._kept}
+        found = {tile: uri for tile, uri in kept.items() if uri is not None}
         return found | self._from_corpus([tile for tile in wanted if tile not in found])
 
     def _from_corpus(self, wanted: list[str]) -> dict[str, str]:

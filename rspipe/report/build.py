@@ -1,0 +1,121 @@
+"""Build the page: read the artefacts, fill the templates, write one file."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rspipe import __version__
+from rspipe.corpus.format import MANIFEST
+from rspipe.corpus.reader import Corpus
+from rspipe.errors import RspipeError
+from rspipe.io.tables import write_text
+from rspipe.report.config import ReportRecipe
+from rspipe.report.corpus_section import CorpusSection, describe_corpus
+from rspipe.report.matches_section import LEDGER_COLUMNS, MatchesSection, describe_matches
+from rspipe.report.pictures import PictureBook
+from rspipe.report.results_section import PRETRAINED, Results, describe_results
+from rspipe.report.run_section import Run, describe_run
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain from corpus to score: do the hashes agree?"""
+
+    words: str
+    holds: bool
+
+
+def build_report(recipe: ReportRecipe) -> Path:
+    """Draw a corpus, a run and its results into one HTML page that needs no other file.
+
+    The same artefacts give the same bytes. A part that is not there yet leaves a sentence that
+    says which command makes it.
+
+    Returns:
+        The page.
+
+    Raises:
+        CorpusError: the corpus is of another schema version.
+        RspipeError: neither corpus, run nor results are there.
+    """
+    started = time.perf_counter()
+    out = recipe.out_file
+    typer.echo(
+        f"report {recipe.name}: reads {recipe.corpus}, {recipe.run} and {recipe.results}, "
+        f"writes {out}"
+    )
+    page = render(recipe)
+    write_text(page, out)
+    seconds = time.perf_counter() - started
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB in {seconds:.1f} s")
+    return out
+
+
+def render(recipe: ReportRecipe) -> str:
+    """Return the page as text."""
+    corpus = Corpus.open(recipe.corpus) if (recipe.corpus / MANIFEST).is_file() else None
+    run, results = Run.read(recipe.run), Results.read(recipe.results)
+    if corpus is None and run is None and results is None:
+        raise RspipeError(
+            f"report {recipe.name}: nothing to report yet; begin with `make curate`"
+        )
+    compared = [one for one in map(Run.read, recipe.compared_runs) if one is not None]
+    described, matches = _describe(corpus)
+    return _environment().get_template("report.html.j2").render(
+        name=recipe.name,
+        recipe=recipe,
+        version=__version__,
+        corpus=described,
+        matches=matches,
+        run=describe_run(run, compared) if run is not None else None,
+        results=describe_results(results) if results is not None else None,
+        chain=list(_chain(corpus, run, results)),
+        commits=_commits(corpus, run),
+    )
+
+
+def _describe(corpus: Corpus | None) -> tuple[CorpusSection | None, MatchesSection | None]:
+    if corpus is None:
+        return None, None
+    ledger = corpus.ledger(LEDGER_COLUMNS)
+    return describe_corpus(corpus, ledger), describe_matches(corpus, ledger, PictureBook(corpus))
+
+
+def _chain(corpus: Corpus | None, run: Run | None, results: Results | None) -> Iterator[Link]:
+    """Check that the run read this corpus, and that the scores are of this run's encoder."""
+    if corpus is not None and run is not None:
+        holds = run.note.get("corpus_fingerprint") == corpus.fingerprint
+        yield Link("the run was trained on this corpus" if holds else
+                   "the run was trained on another corpus", holds)
+    if run is not None and results is not None:
+        judged = {r.get("encoder_sha256") for r in results.rows if r.get("encoder") == PRETRAINED}
+        holds = judged == {run.manifest.get("encoder_sha256")}
+        yield Link("the scores are of this run's encoder" if holds else
+                   "the scores are of another encoder", holds)
+
+
+def _commits(corpus: Corpus | None, run: Run | None) -> list[tuple[str, str]]:
+    """Name the code that made each artefact."""
+    found: list[tuple[str, Any]] = []
+    if corpus is not None:
+        found.append(("corpus", corpus.manifest.get("code_commit")))
+    if run is not None:
+        found.append(("run", run.manifest.get("code_commit")))
+    return [(name, str(commit)[:12]) for name, commit in found if commit]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("rspipe.report"),
+        autoescape=True,  # file names are written by strangers
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["n"] = lambda value: f"{value:,}"
+    return environment

@@ -1,0 +1,116 @@
+"""Example predictions: the picture, what is there, what was found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from rspipe.io.images import Pixels
+from rspipe.io.tables import read_json
+from rspipe.report import figures
+from rspipe.report.pictures import jpeg_uri, mask_colour, mask_uri, read_picture
+
+_SIDE_PX = 192
+
+
+@dataclass(frozen=True)
+class Swatch:
+    """A class and its colour in the masks."""
+
+    name: str
+    css: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image with its prediction; which fields are filled depends on the task."""
+
+    path: str
+    picture: str | None
+    truth: str | None = None
+    """Class name, or the true mask as a data URI where `found` is one."""
+    found: str | None = None
+    is_mask: bool = False
+    overlay: Markup = Markup("")
+    """Boxes."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether a class was named rightly."""
+        return self.truth == self.found
+
+
+def read_examples(
+    cell: Path, arrays: Mapping[str, np.ndarray], names: Sequence[str], root: Path | None
+) -> tuple[tuple[Example, ...], tuple[Swatch, ...]]:
+    """Read the example predictions of one cell of the results.
+
+    Args:
+        cell: its JSON file.
+        arrays: its arrays: `truth_i` and `predicted_i` are masks of example i.
+        names: classes, in the order of their indices; empty where the order is not recorded.
+        root: folder of the benchmark's images; an example whose image is gone has no picture.
+
+    Returns:
+        The examples, and the legend of their masks.
+    """
+    notes = read_json(cell).get("examples", []) if cell.is_file() else []
+    n_classes = _count_classes(arrays, names)
+    examples = tuple(_example(i, note, arrays, n_classes, root) for i, note in enumerate(notes))
+    if not any(example.is_mask for example in examples):
+        return examples, ()
+    shown = names or [f"class {i}" for i in range(n_classes)]
+    return examples, tuple(
+        Swatch(name, "rgb({},{},{})".format(*mask_colour(i))) for i, name in enumerate(shown)
+    )
+
+
+def _count_classes(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
+    return len(arrays["confusion"]) if "confusion" in arrays else len(names)
+
+
+def _example(
+    index: int,
+    note: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    n_classes: int,
+    root: Path | None,
+) -> Example:
+    path = str(note["path"])
+    pixels = _find(root, path)
+    picture = None if pixels is None else jpeg_uri(pixels, _SIDE_PX)
+    if f"predicted_{index}" in arrays:
+        truth, found = (
+            mask_uri(arrays[f"{kind}_{index}"], n_classes, _SIDE_PX)
+            for kind in ("truth", "predicted")
+        )
+        return Example(path, picture, truth, found, is_mask=True)
+    if "found" in note:
+        return Example(path, picture, overlay=_boxes(note, pixels))
+    return Example(path, picture, str(note.get("truth")), str(note.get("predicted")))
+
+
+def _find(root: Path | None, path: str) -> Pixels | None:
+    if root is None or not (root / path).resolve().is_relative_to(root.resolve()):
+        return None
+    return read_picture(root / path)
+
+
+def _boxes(note: Mapping[str, Any], pixels: Pixels | None) -> Markup:
+    """Draw the true boxes, and as many of the best found ones."""
+    truth = [np.array(one["box"], np.float64) for one in note["truth"]]
+    best = sorted(note["found"], key=lambda one: -one["score"])[: max(len(truth), 1)]
+    found = [
+        (np.array(one["box"], np.float64), f"{one['label']} {one['score']:.2f}") for one in best
+    ]
+    corners = [box for box in truth] + [box for box, _ in found]
+    if pixels is not None:
+        height, width = pixels.shape[:2]
+    elif corners:
+        width, height = np.max(corners, axis=0)[2:]
+    else:
+        return Markup("")
+    return figures.boxes((float(width), float(height)), truth, found)

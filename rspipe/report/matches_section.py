@@ -1,0 +1,239 @@
+"""Duplicates and leaks, in pictures: what was dropped, and the picture it was dropped for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rspipe.corpus.format import HITS
+from rspipe.corpus.reader import Corpus
+from rspipe.report import words
+from rspipe.report.pictures import PictureBook
+from rspipe.schema import HIT_SCHEMA
+
+LEAK = "benchmark_leak"
+DUPLICATES = ("duplicate_bytes", "duplicate_pixels", "near_duplicate")
+_PAIRS = 24
+_STRIP = 16
+
+_KINDS = {"bytes": 0, "pixels": 1, "near": 2}
+_COLUMNS = (
+    *("tile_id", "level", "dataset", "source_path", "y0", "x0", "h", "w", "drop_reason"),
+    *("drop_detail", "duplicate_of", "distance_bits", "orientation", "verified_similarity"),
+    "benchmark_hit",
+)
+LEDGER_COLUMNS = (*_COLUMNS, "drop_stage")
+"""What this section and the corpus's need of the ledger."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture and where it comes from."""
+
+    picture: str | None
+    dataset: str
+    path: str
+    window: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """A dropped tile and the picture it equals."""
+
+    dropped: Panel
+    kept: Panel
+    orientation: str
+    is_turned: bool
+    distance_bits: int | None
+    similarity: float | None
+
+
+@dataclass(frozen=True)
+class MatchGroup:
+    """The matches of one reason."""
+
+    reason: str
+    words: str
+    count: int
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Tiles dropped for what they measure, not for what they resemble."""
+
+    words: str
+    count: int
+    tiles: tuple[tuple[Panel, str], ...]
+    """With the measured value."""
+
+
+@dataclass(frozen=True)
+class LeakMatrix:
+    """How many tiles of each source are pictures of each benchmark."""
+
+    benchmarks: tuple[tuple[str, int, int], ...]
+    """Name, tiles held out, held-out tiles that the sources also hold."""
+    sources: tuple[tuple[str, tuple[int, ...]], ...]
+    highest: int
+
+
+@dataclass(frozen=True)
+class MatchesSection:
+    """Everything the page says of matches."""
+
+    groups: tuple[MatchGroup, ...]
+    strips: tuple[Strip, ...]
+    matrix: LeakMatrix
+    bits: int
+    similarity: float
+    has_pictures: bool
+
+
+def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> MatchesSection:
+    """Choose the pictures and count the leaks."""
+    path = corpus.path / HITS
+    hits = pq.read_table(path) if path.is_file() else HIT_SCHEMA.empty_table()
+    dropped = _dropped_tiles(ledger)
+    groups = [_duplicates(reason, dropped[reason], ledger, book) for reason in DUPLICATES]
+    groups.append(_leaks(dropped[LEAK], hits.to_pylist(), book))
+    others = sorted(dropped.keys() - {*DUPLICATES, LEAK, "benchmark_split", "unreadable"})
+    dedup = corpus.manifest["recipe"]["what"]["dedup"]
+    return MatchesSection(
+        groups=tuple(group for group in groups if group.count),
+        strips=tuple(_strip(reason, dropped[reason], book) for reason in others),
+        matrix=_matrix(hits, ledger),
+        bits=dedup["max_hamming_bits"],
+        similarity=dedup["min_similarity"],
+        has_pictures=book.is_kept,
+    )
+
+
+def _dropped_tiles(ledger: pa.Table) -> dict[str, list[Row]]:
+    is_tile = pc.equal(ledger["level"], "tile")
+    # A null reason (kept) is left out by filter, as the comparison gives null.
+    is_dropped = pc.not_equal(ledger["drop_reason"], "benchmark_split")
+    tiles = ledger.filter(pc.and_(is_tile, is_dropped)).select(_COLUMNS).sort_by("tile_id")
+    by_reason: dict[str, list[Row]] = defaultdict(list)
+    for row in tiles.to_pylist():
+        by_reason[row["drop_reason"]].append(row)
+    return by_reason
+
+
+def _duplicates(
+    reason: str, rows: Sequence[Row], ledger: pa.Table, book: PictureBook
+) -> MatchGroup:
+    shown = _choose(rows, book)
+    names = pa.array([row["duplicate_of"] for row in shown], pa.string())
+    originals = {
+        row["tile_id"]: row
+        for row in ledger.filter(pc.is_in(ledger["tile_id"], names)).select(_COLUMNS).to_pylist()
+    }
+    uris = book.uris([*(row["tile_id"] for row in shown), *originals])
+    matches = tuple(
+        Match(
+            dropped=_panel(row, uris),
+            kept=_panel(originals.get(row["duplicate_of"], {}), uris),
+            orientation=_orientation(row["orientation"]),
+            is_turned=row["orientation"] not in {None, "identity"},
+            distance_bits=row["distance_bits"],
+            similarity=row["verified_similarity"],
+        )
+        for row in shown
+    )
+    return MatchGroup(reason, words.of_reason(reason), len(rows), matches)
+
+
+def _leaks(rows: Sequence[Row], hits: Iterable[Row], book: PictureBook) -> MatchGroup:
+    surest: dict[str, Row] = {}
+    for hit in sorted(hits, key=lambda hit: _surety(hit, book)):
+        surest.setdefault(hit["tile_id"], hit)
+    shown = _choose([row for row in rows if row["tile_id"] in surest], book)
+    chosen = [surest[row["tile_id"]] for row in shown]
+    uris = book.uris([*(r["tile_id"] for r in shown), *(h["benchmark_tile_id"] for h in chosen)])
+    matches = tuple(
+        Match(
+            dropped=_panel(row, uris),
+            kept=Panel(
+                uris.get(hit["benchmark_tile_id"]),
+                hit["benchmark"],
+                hit["benchmark_path"],
+                f"split {hit['benchmark_split']}" if hit["benchmark_split"] else "",
+            ),
+            orientation=_orientation(hit["orientation"]),
+            is_turned=hit["orientation"] not in {None, "identity"},
+            distance_bits=hit["distance_bits"],
+            similarity=hit["similarity"],
+        )
+        for row, hit in zip(shown, chosen, strict=True)
+    )
+    return MatchGroup(LEAK, words.of_reason(LEAK), len(rows), matches)
+
+
+def _surety(hit: Row, book: PictureBook) -> tuple[bool, int, int, str]:
+    """Sort hits: those that can be shown, then by how sure they are."""
+    tile = hit["benchmark_tile_id"]
+    return tile not in book, _KINDS.get(hit["kind"], 3), hit["distance_bits"], tile
+
+
+def _choose(rows: Sequence[Row], book: PictureBook) -> list[Row]:
+    """Choose what to show: tiles with pictures first, every kind of turn in its turn."""
+    turns: dict[tuple[bool, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        turns[row["tile_id"] not in book, row["orientation"] or ""].append(row)
+    ranked = [
+        ((missing, place, turn), row)
+        for (missing, turn), of_turn in turns.items()
+        for place, row in enumerate(of_turn)
+    ]
+    ranked.sort(key=lambda pair: pair[0])
+    return [row for _, row in ranked[:_PAIRS]]
+
+
+def _strip(reason: str, rows: Sequence[Row], book: PictureBook) -> Strip:
+    shown = sorted(rows, key=lambda row: row["tile_id"] not in book)[:_STRIP]
+    uris = book.uris(row["tile_id"] for row in shown)
+    tiles = tuple((_panel(row, uris), row["drop_detail"] or "") for row in shown)
+    return Strip(words.of_reason(reason), len(rows), tiles)
+
+
+def _panel(row: Row, uris: Mapping[str, str]) -> Panel:
+    if not row:
+        return Panel(None, "", "not in the ledger", "")
+    window = f"y {row['y0']}, x {row['x0']}, {row['h']} × {row['w']} px"
+    return Panel(uris.get(row["tile_id"]), row["dataset"], row["source_path"], window)
+
+
+def _orientation(name: str | None) -> str:
+    return words.ORIENTATIONS.get(name or "identity", name or "")
+
+
+def _matrix(hits: pa.Table, ledger: pa.Table) -> LeakMatrix:
+    tiles = [("tile_id", "count_distinct")]
+    cells = hits.group_by(["dataset", "benchmark"]).aggregate(tiles).to_pylist()
+    counts = {(c["dataset"], c["benchmark"]): c["tile_id_count_distinct"] for c in cells}
+    met = _by_benchmark(hits, "benchmark", [("benchmark_tile_id", "count_distinct")])
+    is_tile = pc.equal(ledger["level"], "tile")
+    is_held = pc.fill_null(pc.equal(ledger["drop_reason"], "benchmark_split"), False)
+    held = _by_benchmark(ledger.filter(pc.and_(is_tile, is_held)), "dataset", [([], "count_all")])
+    benchmarks = sorted(held.keys() | met.keys())
+    sources = sorted({dataset for dataset, _ in counts})
+    return LeakMatrix(
+        benchmarks=tuple((name, held.get(name, 0), met.get(name, 0)) for name in benchmarks),
+        sources=tuple(
+            (source, tuple(counts.get((source, name), 0) for name in benchmarks))
+            for source in sources
+        ),
+        highest=max(counts.values(), default=1),
+    )
+
+
+def _by_benchmark(table: pa.Table, key: str, aggregate: list[Any]) -> dict[str, int]:
+    counted = table.group_by([key]).aggregate(aggregate).to_pylist()
+    return {row.pop(key): next(iter(row.values())) for row in counted}

@@ -1,0 +1,86 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rspipe.objectives.masking import (
+    Mix,
+    count_share,
+    draw_noise,
+    grow_from_seeds,
+    keep_smallest,
+    mix_at,
+    others,
+)
+
+STAGES = (0.35, 0.375, 0.725, 0.75)
+
+
+def grown(mix, patches=40, images=3, count=12, seeds=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(images, patches, 8, generator=generator)
+    noise = draw_noise(tokens, patches, generator)
+    start = keep_smallest(draw_noise(tokens, patches, generator), seeds)
+    return tokens, start, grow_from_seeds(tokens, start, count, mix, noise)
+
+
+@given(
+    progress=st.floats(0, 1),
+    patches=st.integers(8, 60),
+    images=st.integers(1, 3),
+    data=st.data(),
+)
+def test_growing_keeps_exactly_the_count_and_the_seeds(progress, patches, images, data):
+    count = data.draw(st.integers(2, patches))
+    seeds = data.draw(st.integers(1, count))
+    mix = mix_at(progress, STAGES)
+    _, start, ids = grown(mix, patches, images, count, seeds)
+    assert ids.shape == (images, count)
+    assert torch.equal(ids[:, :seeds], start)
+    assert all(len(set(row)) == count for row in ids.tolist())
+
+
+@given(total=st.integers(0, 50), progress=st.floats(0, 1))
+def test_shares_of_a_step_add_up(total, progress):
+    assert sum(mix_at(progress, STAGES).counts(total)) == total
+
+
+def test_stages_go_from_nearest_over_farthest_to_random():
+    assert mix_at(0.0, STAGES) == mix_at(0.35, STAGES) == Mix(1, 0, 0)
+    assert mix_at(0.375, STAGES) == mix_at(0.725, STAGES) == Mix(0, 1, 0)
+    assert mix_at(0.75, STAGES) == mix_at(1.0, STAGES) == Mix(0, 0, 1)
+    half = mix_at(0.3625, STAGES)
+    assert (half.nearest, half.farthest) == pytest.approx((0.5, 0.5))
+
+
+def test_near_patches_are_more_alike_than_far_ones():
+    alike = {}
+    for name, mix in {"near": Mix(1, 0, 0), "far": Mix(0, 1, 0), "random": Mix(0, 0, 1)}.items():
+        tokens, start, ids = grown(mix)
+        unit = torch.nn.functional.normalize(tokens, dim=-1)
+        pairs = unit @ unit.transpose(1, 2)
+        alike[name] = torch.stack(
+            [pairs[b][ids[b, 4:]][:, start[b]].amax(1).mean() for b in range(len(ids))]
+        ).mean()
+    assert alike["near"] > alike["random"] > alike["far"]
+
+
+def test_random_share_is_drawn_image_by_image():
+    tokens = torch.randn(1, 30, 8).expand(6, -1, -1)
+    seeds = torch.zeros(6, 1, dtype=torch.long)
+    noise = draw_noise(tokens, 30, torch.Generator().manual_seed(0))
+    ids = grow_from_seeds(tokens, seeds, 8, Mix(0, 0, 1), noise)
+    assert len({tuple(row) for row in ids.tolist()}) == 6
+
+
+def test_others_is_the_complement():
+    ids = torch.tensor([[3, 0], [1, 4]])
+    assert others(ids, 5).tolist() == [[1, 2, 4], [0, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("patches", "share", "want"), [(196, 0.15, 29), (100, 0.29, 29), (49, 0.25, 12)]
+)
+def test_shares_are_counted_in_decimal(patches, share, want):
+    assert count_share(patches, share) == want
+    assert count_share(patches, 1 - (1 - share)) == want
