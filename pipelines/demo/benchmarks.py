@@ -43,14 +43,14 @@ COAST_WINDOWS_PX = (32, 45, 64, 90)
 COAST_TILES_PER_CLASS = {"train": 180, "test": 110}
 COAST_SPLITS = {"train": BENCH_TRAIN, "test": TEST}
 
-ISLANDS_WINDOW_PX = 80
+ISLANDS_WINDOW_PX = 72
 ISLANDS_IMAGE_PX = 128
 IMAGE_SIZE = {"width": ISLANDS_IMAGE_PX, "height": ISLANDS_IMAGE_PX}
 ISLANDS_ZOOM = ISLANDS_IMAGE_PX / ISLANDS_WINDOW_PX
 ISLANDS_SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
-ISLANDS_IMAGES = {"train": 240, "val": 60, "test": 150}
-MIN_OBJECT_PX = 5.0
-"""Objects with a shorter long side (in the image) are left out: too small to be seen."""
+ISLANDS_IMAGES = {"train": 240, "val": 50, "test": 150}
+MIN_LONG_SIDE_PX, MIN_SHORT_SIDE_PX = 6.0, 3.0
+"""Objects with smaller oriented boxes (in the image) are left out: too small to be seen."""
 MIN_INSIDE_SHARE = 0.25
 """Objects of which less is inside the image are marked difficult."""
 MIN_CONTRAST, MIN_CLEAR_CONTRAST = 9.0, 18.0
@@ -177,7 +177,7 @@ def find_objects(world: World, at: Footprint) -> list[BoxedObject]:
         shore = world.shores[index]
         for part in shapely.get_parts(shapely.intersection(shore.polygon, frame)):
             outline = to_image_px(part, at)
-            if shapely.get_dimensions(part) != 2 or longest_side_px(outline) < MIN_OBJECT_PX:
+            if shapely.get_dimensions(part) != 2 or not is_large_enough(outline):
                 continue
             contrast = contrast_to_surroundings(pixels, outline)
             if contrast >= MIN_CONTRAST:
@@ -208,10 +208,13 @@ def to_image_px(polygon: shapely.Geometry, at: Footprint) -> shapely.Geometry:
     return shapely.transform(polygon, lambda xy: (xy - (at.x0, at.y0)) * ISLANDS_ZOOM)
 
 
-def longest_side_px(polygon: shapely.Geometry) -> float:
-    """The longer side of the horizontal envelope, in pixels."""
-    xmin, ymin, xmax, ymax = shapely.bounds(polygon)
-    return float(max(xmax - xmin, ymax - ymin))
+def is_large_enough(outline: shapely.Geometry) -> bool:
+    """Whether both sides of the smallest rotated rectangle are long enough."""
+    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(outline))
+    if len(corners) != 5:
+        return False  # the rectangle of a sliver is a line
+    sides_px = np.linalg.norm(np.diff(corners[:3], axis=0), axis=1)
+    return bool(sides_px.min() >= MIN_SHORT_SIDE_PX and sides_px.max() >= MIN_LONG_SIDE_PX)
 
 
 def write_islands(world: World, folder: Path) -> Iterator[Placed]:

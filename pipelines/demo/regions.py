@@ -1,8 +1,8 @@
 """Who may use which part of the globe: no pixel serves two roles.
 
 The globe between 80 N and 60 S is divided in blocks of 20 x 20 degrees (300 x 300 px). Each
-block has one role, fixed in `ROLE_MAP`; open ocean and the poles have none. The map was drawn by a
-search over random assignments for one in which each role gets varied geography and the
+block has one role, fixed in `ROLE_MAP`; open ocean and the poles have none. The map was drawn
+by a search over random assignments for one in which each role gets varied geography and the
 benchmarks get enough of every coast class. The sources have 57 % of the land and 34 % of the
 coast. A footprint belongs to a role if all blocks it touches have that role.
 """

@@ -90,13 +90,14 @@ def _chain(corpus: Corpus | None, run: Run | None, results: Results | None) -> I
     """Check that the run read this corpus, and that the scores are of this run's encoder."""
     if corpus is not None and run is not None:
         holds = run.note.get("corpus_fingerprint") == corpus.fingerprint
-        yield Link("the run was trained on this corpus" if holds else
-                   "the run was trained on another corpus", holds)
+        yield Link(f"the run was trained on {'this' if holds else 'another'} corpus", holds)
     if run is not None and results is not None:
         judged = {r.get("encoder_sha256") for r in results.rows if r.get("encoder") == PRETRAINED}
-        holds = judged == {run.manifest.get("encoder_sha256")}
-        yield Link("the scores are of this run's encoder" if holds else
-                   "the scores are of another encoder", holds)
+        if judged and "encoder_sha256" in run.manifest:
+            holds = judged == {run.manifest["encoder_sha256"]}
+            yield Link(
+                f"the scores are of {'this' if holds else 'another'} run's encoder", holds
+            )
 
 
 def _commits(corpus: Corpus | None, run: Run | None) -> list[tuple[str, str]]:
