@@ -72,10 +72,10 @@ format: $(READY) ## Let ruff format and mend
 	$(RUN)ruff check --fix .
 
 bench-curate: $(READY) ## Hashing and search against imagehash and brute force
-	$(RUN)python tests/benchmarks/bench_curate.py
+	$(RUN)python -m tests.benchmarks.bench_curate
 
 bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
-	$(RUN)python tests/benchmarks/bench_pretrain.py
+	$(RUN)python -m tests.benchmarks.bench_pretrain
 
 clean: ## Delete the demo's outputs (not the environment)
 	rm -rf data/demo data/work data/corpus/demo data/runs/demo* data/results/demo

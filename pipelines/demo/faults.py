@@ -116,9 +116,7 @@ def plant_broken_files(gallery: Gallery) -> Iterator[Planted]:
         f"{DATASET}/{cut}",
     )
     gallery.write("gallery/page_not_found.jpg", ERROR_PAGE)
-    yield Planted(
-        DATASET, "gallery/page_not_found.jpg", "html_error_page", "ingest", "unreadable"
-    )
+    yield Planted(DATASET, "gallery/page_not_found.jpg", "html_error_page", "ingest", "unreadable")
     gallery.write("gallery/empty_download.jpg", b"")
     yield Planted(DATASET, "gallery/empty_download.jpg", "zero_bytes", "ingest", "unreadable")
     small = gallery.take_original()
@@ -150,9 +148,7 @@ def plant_turned_copies(gallery: Gallery) -> Iterator[Planted]:
     for path, fault, turn in turns:
         original = gallery.take_original()
         turned = transpose(gallery.pixels(original), turn)
-        encoded = (
-            encode_png(turned) if path.endswith("png") else encode_jpeg(turned, COPY_QUALITY)
-        )
+        encoded = encode_png(turned) if path.endswith("png") else encode_jpeg(turned, COPY_QUALITY)
         gallery.write(path, encoded)
         yield Planted(DATASET, path, fault, "dedup", "near_duplicate", f"{DATASET}/{original}")
 
@@ -173,7 +169,9 @@ def plant_reencoded_copies(gallery: Gallery) -> Iterator[Planted]:
         original = gallery.take_original()
         changed = np.asarray(change(Image.fromarray(gallery.pixels(original))))
         gallery.write(path, encode_jpeg(changed, PREVIEW_QUALITY))
-        yield Planted(DATASET, path, fault, "dedup", "near_duplicate", f"{DATASET}/{original}")
+        # Of two copies the curator keeps the larger: the enlarged one drives out its original.
+        goes, stays = (original, path) if fault == "resized_1.25" else (path, original)
+        yield Planted(DATASET, goes, fault, "dedup", "near_duplicate", f"{DATASET}/{stays}")
 
 
 def brighten(image: Image.Image, factor: float) -> Image.Image:
@@ -232,9 +230,7 @@ def textured_test_image(native: Path, dataset: str, pattern: str) -> str:
     paths = sorted((native / dataset).glob(pattern))
     order = generator(f"leak {dataset}").permutation(len(paths))
     shuffled = (paths[index] for index in order)
-    chosen: Path = next(
-        path for path in shuffled if grey_std(decode(path)) > MIN_ORIGINAL_GREY_STD
-    )
+    chosen: Path = next(path for path in shuffled if grey_std(decode(path)) > MIN_ORIGINAL_GREY_STD)
     return chosen.relative_to(native).as_posix()
 
 

@@ -100,9 +100,7 @@ class World:
         with Image.open(self.folder / "bmng.jpg") as image:
             pixels = np.asarray(image.convert("RGB"))
         if pixels.shape != (WORLD_HEIGHT_PX, WORLD_WIDTH_PX, 3):
-            raise ValueError(
-                f"{self.folder}/bmng.jpg: {pixels.shape}, want a 5400x2700 picture"
-            )
+            raise ValueError(f"{self.folder}/bmng.jpg: {pixels.shape}, want a 5400x2700 picture")
         return pixels
 
     @cached_property

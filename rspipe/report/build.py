@@ -1,5 +1,6 @@
 """Build the page: read the artefacts, fill the templates, write one file."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import typer
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from rspipe import __version__
 from rspipe.corpus.format import MANIFEST
@@ -110,6 +112,15 @@ def _commits(corpus: Corpus | None, run: Run | None) -> list[tuple[str, str]]:
     return [(name, str(commit)[:12]) for name, commit in found if commit]
 
 
+def breakable(path: str) -> Markup:
+    """Let a long path break after its slashes and joints.
+
+    >>> str(breakable("a<b/c"))
+    'a&lt;b/<wbr>c'
+    """
+    return Markup("<wbr>").join(re.findall(r"[^/_.-]*[/_.-]?", path))
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("rspipe.report"),
@@ -119,4 +130,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["n"] = lambda value: f"{value:,}"
+    environment.filters["breakable"] = breakable
     return environment

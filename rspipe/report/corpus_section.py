@@ -163,8 +163,7 @@ def _sources(corpus: Corpus, funnel: list[dict[str, Any]]) -> tuple[dict[str, An
 
 def _grid(corpus: Corpus) -> tuple[Tile, ...]:
     """Draw tiles at random, the same ones each time."""
-    chosen = np.random.default_rng(0).permutation(len(corpus))[:_GRID_TILES]
-    rows = sorted(chosen.tolist())
+    rows = np.random.default_rng(0).permutation(len(corpus))[:_GRID_TILES].tolist()
     if not rows:
         return ()
     origin = corpus.table(["dataset", "source_path", "height", "width", "gsd_m"])

@@ -35,7 +35,7 @@ def line_chart(
     series: Sequence[Series],
     title: str,
     x_label: str,
-    size: tuple[int, int] = (640, 300),
+    size: tuple[int, int] = (640, 400),
     from_zero: bool = False,
 ) -> Markup:
     """Draw curves: faint as measured, strong as a moving mean over a fortieth of the run."""
@@ -71,7 +71,7 @@ def histogram(values: Floats, title: str, x_label: str, is_log: bool = False) ->
             hint = f"{compact(left)} to {compact(right)}: {count:,}"
             place = {"x": x(left) + 0.5, "width": max(x(right) - x(left) - 1, 1)}
             height = max(y(0) - y(count), 1)
-            canvas.add("rect", hint=hint, y=y(0) - height, height=height, class_="bar", **place)
+            canvas.add("rect", hint=hint, y=y(0) - height, height=height, class_="column", **place)
     return canvas.render()
 
 
@@ -81,20 +81,21 @@ def world_map(footprints: Mapping[str, Floats]) -> Markup:
     Args:
         footprints: per source (N, 4): xmin, ymin, xmax, ymax in degrees (EPSG:4326).
     """
-    canvas = Canvas(760, 396, "Where the tiles lie on the globe")
-    x, y = Scale(-180, 180, 36, 756), Scale(-90, 90, 366, 6)
-    canvas.add("rect", x=36, y=6, width=720, height=360, class_="sea")
+    left, top, right, bottom = 40, 6, 1000, 486
+    canvas = Canvas(1006, 512, "Where the tiles lie on the globe")
+    x, y = Scale(-180, 180, left, right), Scale(-90, 90, bottom, top)
+    canvas.add("rect", x=left, y=top, width=right - left, height=bottom - top, class_="sea")
     for degrees in range(-180, 181, 30):
         kind = "equator" if degrees == 0 else "grid"
-        canvas.add("line", x1=x(degrees), x2=x(degrees), y1=6, y2=366, class_=kind)
+        canvas.add("line", x1=x(degrees), x2=x(degrees), y1=top, y2=bottom, class_=kind)
         if degrees % 60 == 0:
             text = _degrees(degrees, "E", "W")
-            canvas.add("text", text, x=x(degrees), y=384, class_="tick middle")
+            canvas.add("text", text, x=x(degrees), y=bottom + 18, class_="tick middle")
     for degrees in range(-60, 61, 30):
         kind = "equator" if degrees == 0 else "grid"
-        canvas.add("line", x1=36, x2=756, y1=y(degrees), y2=y(degrees), class_=kind)
+        canvas.add("line", x1=left, x2=right, y1=y(degrees), y2=y(degrees), class_=kind)
         text = _degrees(degrees, "N", "S")
-        canvas.add("text", text, x=31, y=y(degrees) + 4, class_="tick end")
+        canvas.add("text", text, x=left - 6, y=y(degrees) + 4, class_="tick end")
     for index, (name, boxes) in enumerate(footprints.items()):
         path = "".join(_marks(boxes, x, y))
         canvas.add("path", d=path, class_=f"foot {colour(index)}", hint=name)
@@ -218,10 +219,12 @@ def _thin(one: Series) -> Series:
 
 
 def _smooth(one: Series) -> Series:
-    window = max(1, len(one.y) // 40)
+    reach = len(one.y) // 80
     sums = np.cumsum(np.concatenate([[0.0], one.y]))
-    ends = np.arange(1, len(one.y) + 1)
-    starts = np.maximum(ends - window, 0)
+    places = np.arange(len(one.y))
+    # The window shrinks towards the ends, so that it stays centred there too.
+    reaches = np.minimum(reach, np.minimum(places, places[::-1]))
+    starts, ends = places - reaches, places + reaches + 1
     return Series(one.name, one.x, (sums[ends] - sums[starts]) / (ends - starts))
 
 

@@ -16,7 +16,10 @@ from rspipe.report.pictures import PictureBook
 from rspipe.schema import HIT_SCHEMA
 
 LEAK = "benchmark_leak"
-DUPLICATES = ("duplicate_bytes", "duplicate_pixels", "near_duplicate")
+# Tiles dropped by a limit: the measure it bounds.
+_MEASURE = {"blank": "flatness", "nodata": "nodata_fraction"}
+_KIND_OF = {"duplicate_bytes": "bytes", "duplicate_pixels": "pixels", "near_duplicate": "near"}
+DUPLICATES = tuple(_KIND_OF)
 _PAIRS = 24
 _STRIP = 16
 
@@ -25,6 +28,7 @@ _COLUMNS = (
     *("tile_id", "level", "dataset", "source_path", "y0", "x0", "h", "w", "drop_reason"),
     *("drop_detail", "duplicate_of", "distance_bits", "orientation", "verified_similarity"),
     "benchmark_hit",
+    *("original_bytes", "flatness", "nodata_fraction"),
 )
 LEDGER_COLUMNS = (*_COLUMNS, "drop_stage")
 """What this section and the corpus's need of the ledger."""
@@ -50,8 +54,8 @@ class Match:
     kept: Panel
     orientation: str
     is_turned: bool
-    distance_bits: int | None
-    similarity: float | None
+    closeness: tuple[str, ...]
+    """How alike they are, in lines."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,9 @@ def _duplicates(
             kept=_panel(originals.get(row["duplicate_of"], {}), uris),
             orientation=_orientation(row["orientation"]),
             is_turned=row["orientation"] not in {None, "identity"},
-            distance_bits=row["distance_bits"],
-            similarity=row["verified_similarity"],
+            closeness=_closeness(
+                _KIND_OF[reason], row["distance_bits"], row["verified_similarity"]
+            ),
         )
         for row in shown
     )
@@ -168,8 +173,7 @@ def _leaks(rows: Sequence[Row], hits: Iterable[Row], book: PictureBook) -> Match
             ),
             orientation=_orientation(hit["orientation"]),
             is_turned=hit["orientation"] not in {None, "identity"},
-            distance_bits=hit["distance_bits"],
-            similarity=hit["similarity"],
+            closeness=_closeness(hit["kind"], hit["distance_bits"], hit["similarity"]),
         )
         for row, hit in zip(shown, chosen, strict=True)
     )
@@ -183,21 +187,24 @@ def _surety(hit: Row, book: PictureBook) -> tuple[bool, int, int, str]:
 
 
 def _choose(rows: Sequence[Row], book: PictureBook) -> list[Row]:
-    """Choose what to show: tiles with pictures first, every kind of turn in its turn."""
-    turns: dict[tuple[bool, str], list[Row]] = defaultdict(list)
+    """Choose what to show: tiles with pictures first, then every turn and distance in its turn."""
+    kinds: dict[tuple[bool, str, int], list[Row]] = defaultdict(list)
     for row in rows:
-        turns[row["tile_id"] not in book, row["orientation"] or ""].append(row)
+        key = row["tile_id"] not in book, row["orientation"] or "", row["distance_bits"] or 0
+        kinds[key].append(row)
     ranked = [
-        ((missing, place, turn), row)
-        for (missing, turn), of_turn in turns.items()
-        for place, row in enumerate(of_turn)
+        ((missing, place, turn, bits), row)
+        for (missing, turn, bits), alike in kinds.items()
+        for place, row in enumerate(alike)
     ]
     ranked.sort(key=lambda pair: pair[0])
     return [row for _, row in ranked[:_PAIRS]]
 
 
 def _strip(reason: str, rows: Sequence[Row], book: PictureBook) -> Strip:
-    shown = sorted(rows, key=lambda row: row["tile_id"] not in book)[:_STRIP]
+    """Show those with pictures first, and of them those nearest to the limit."""
+    measure = _MEASURE.get(reason, "y0")
+    shown = sorted(rows, key=lambda row: (row["tile_id"] not in book, row[measure] or 0))[:_STRIP]
     uris = book.uris(row["tile_id"] for row in shown)
     tiles = tuple((_panel(row, uris), row["drop_detail"] or "") for row in shown)
     return Strip(words.of_reason(reason), len(rows), tiles)
@@ -206,8 +213,16 @@ def _strip(reason: str, rows: Sequence[Row], book: PictureBook) -> Strip:
 def _panel(row: Row, uris: Mapping[str, str]) -> Panel:
     if not row:
         return Panel(None, "", "not in the ledger", "")
-    window = f"y {row['y0']}, x {row['x0']}, {row['h']} × {row['w']} px"
+    size = f"{row['h']} × {row['w']} px"
+    window = size if row["original_bytes"] else f"y {row['y0']}, x {row['x0']}, {size}"
     return Panel(uris.get(row["tile_id"]), row["dataset"], row["source_path"], window)
+
+
+def _closeness(kind: str, bits: int | None, similarity: float | None) -> tuple[str, ...]:
+    if kind in {"bytes", "pixels"}:
+        return (f"same {kind}",)
+    lines = [] if bits is None else [f"{bits} bits"]
+    return (*lines, *([] if similarity is None else [f"r = {similarity:.3f}"]))
 
 
 def _orientation(name: str | None) -> str:

@@ -86,7 +86,7 @@ class Scale:
             return [self.low]
         rough = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.7)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 

@@ -91,9 +91,7 @@ def test_no_block_of_the_globe_serves_two_roles(placed):
             if y % 10 == 0 or y in (row["y0"], row["y0"] + row["h"] - 1):
                 for x in range(row["x0"], row["x0"] + row["w"], 10):
                     blocks[(y - TOP_PX) // BLOCK_PX, x // BLOCK_PX].add(role)
-                blocks[(y - TOP_PX) // BLOCK_PX, (row["x0"] + row["w"] - 1) // BLOCK_PX].add(
-                    role
-                )
+                blocks[(y - TOP_PX) // BLOCK_PX, (row["x0"] + row["w"] - 1) // BLOCK_PX].add(role)
     train_roles = {"train", "train_or_val"}
     assert all(len(roles) == 1 or roles == train_roles for roles in blocks.values())
 
@@ -177,9 +175,7 @@ def test_coast_classes_are_balanced_and_reproduced_by_the_mask(placed, world):
         if row["dataset"] == "demo_coasts":
             label = row["source_path"].split("/")[1]
             counts[row["split"], label] += 1
-            assert (
-                classify(world.crop_cover(Footprint(row["y0"], row["x0"], row["h"]))) == label
-            )
+            assert classify(world.crop_cover(Footprint(row["y0"], row["x0"], row["h"]))) == label
     for split in ("train", "test"):
         sizes = [counts[split, label] for label in CLASSES]
         assert min(sizes) >= 0.85 * max(sizes)
@@ -231,9 +227,7 @@ def test_oriented_corners_run_clockwise_for_the_eye(native):
     for path in sorted(folder.glob("*.xml"))[:50]:
         for _, corners in read_objects(path, "robndbox"):
             xy = np.array(list(corners.values()), dtype=float).reshape(4, 2)
-            shoelace = np.cross(
-                np.c_[xy, np.zeros(4)], np.c_[np.roll(xy, -1, axis=0), np.zeros(4)]
-            )
+            shoelace = np.cross(np.c_[xy, np.zeros(4)], np.c_[np.roll(xy, -1, axis=0), np.zeros(4)])
             assert shoelace[:, 2].sum() >= 0  # y points down
 
 
@@ -242,9 +236,7 @@ def test_masks_have_three_values_and_enough_lake(native):
         folder = native / "demo_landcover" / split
         masks = {path.stem: np.asarray(Image.open(path)) for path in folder.glob("masks/*.png")}
         assert set(masks) == {path.stem for path in folder.glob("images/*.png")}
-        share = (
-            np.bincount(np.concatenate([m.ravel() for m in masks.values()])) / 4096 / len(masks)
-        )
+        share = np.bincount(np.concatenate([m.ravel() for m in masks.values()])) / 4096 / len(masks)
         assert len(share) == 3
         assert share.min() > 0.02
         assert sum((mask == LAKE).any() for mask in masks.values()) > 0.4 * len(masks)

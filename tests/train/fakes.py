@@ -4,7 +4,6 @@ import numpy as np
 
 
 class FakeCorpus:
-    manifest = {"name": "fake"}
     fingerprint = "fake-corpus"
 
     def __init__(self, rows=24):

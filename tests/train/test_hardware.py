@@ -6,7 +6,7 @@ from rspipe.train.hardware import computing, resolve_device, resolve_precision
 
 
 def test_unknown_device_is_an_error_with_a_next_move():
-    with pytest.raises(RunError, match="how.device=auto"):
+    with pytest.raises(RunError, match=r"how\.device=auto"):
         resolve_device("abacus")
 
 

@@ -6,6 +6,7 @@ after flipping up to floor(r/4) of its bits.
 Source: Norouzi, Punjani, Fleet, Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012.
 """
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -32,10 +33,11 @@ def radius_pairs(
     Returns:
         query index (P,), hash index (P,) and distance in bits (P,), sorted by query, then hash.
     """
+    masks = _flip_masks(max_bits // _CHUNKS)
     found = [
-        _pairs_by_chunk(queries, hashes, chunk, flips, max_bits)
+        pairs
         for chunk in range(_CHUNKS)
-        for flips in _flip_masks(max_bits // _CHUNKS)
+        for pairs in _pairs_by_chunk(queries, hashes, chunk, masks, max_bits)
     ]
     keys = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
     query, index = np.divmod(keys, max(len(hashes), 1))
@@ -56,24 +58,23 @@ def _chunk_of(hashes: Hashes, chunk: int) -> NDArray[np.uint16]:
 
 
 def _pairs_by_chunk(
-    queries: Hashes, hashes: Hashes, chunk: int, flips: int, max_bits: int
-) -> Indices:
-    """Pairs within the radius among those that share one chunk after a flip; as query*N + index."""
-    order = np.argsort(_chunk_of(hashes, chunk), kind="stable")
-    sorted_chunks = _chunk_of(hashes, chunk)[order]
-    wanted = _chunk_of(queries, chunk) ^ np.uint16(flips)
-    starts = np.searchsorted(sorted_chunks, wanted, side="left")
-    counts = np.searchsorted(sorted_chunks, wanted, side="right") - starts
-    found = []
-    for block in _blocks(counts):
-        query = np.repeat(np.arange(block.start, block.stop), counts[block])
-        offset = np.arange(len(query)) - np.repeat(
-            np.cumsum(counts[block]) - counts[block], counts[block]
-        )
-        index = order[starts[query] + offset]
-        near = np.bitwise_count(queries[query] ^ hashes[index]) <= max_bits
-        found.append(query[near] * len(hashes) + index[near])
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+    queries: Hashes, hashes: Hashes, chunk: int, masks: list[int], max_bits: int
+) -> Iterator[Indices]:
+    """Pairs within the radius that share one chunk after a flip; as query * N + index."""
+    keys = _chunk_of(hashes, chunk)
+    order = np.argsort(keys, kind="stable")
+    sorted_keys = keys[order]
+    own = _chunk_of(queries, chunk)
+    for mask in masks:
+        wanted = own ^ np.uint16(mask)
+        starts = np.searchsorted(sorted_keys, wanted, side="left")
+        counts = np.searchsorted(sorted_keys, wanted, side="right") - starts
+        for block in _blocks(counts):
+            query = np.repeat(np.arange(block.start, block.stop), counts[block])
+            first = np.repeat(np.cumsum(counts[block]) - counts[block], counts[block])
+            index = order[starts[query] + np.arange(len(query)) - first]
+            near = np.bitwise_count(queries[query] ^ hashes[index]) <= max_bits
+            yield query[near] * len(hashes) + index[near]
 
 
 def _blocks(counts: Indices) -> list[slice]:
