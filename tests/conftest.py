@@ -1,4 +1,4 @@
-"""What all tests share: the demo's native data written once, and the switches of the command line."""
+"""What all tests share: the demo's native data, written once, and the command line's switches."""
 
 import os
 from pathlib import Path

@@ -6,7 +6,11 @@ import pytest
 
 def rspipe(*words, cwd=None):
     return subprocess.run(
-        [sys.executable, "-m", "rspipe.cli", *words], capture_output=True, text=True, cwd=cwd
+        [sys.executable, "-m", "rspipe.cli", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
     )
 
 

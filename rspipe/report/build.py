@@ -63,12 +63,11 @@ def render(recipe: ReportRecipe) -> str:
     corpus = Corpus.open(recipe.corpus) if (recipe.corpus / MANIFEST).is_file() else None
     run, results = Run.read(recipe.run), Results.read(recipe.results)
     if corpus is None and run is None and results is None:
-        raise RspipeError(
-            f"report {recipe.name}: nothing to report yet; begin with `make curate`"
-        )
+        raise RspipeError(f"report {recipe.name}: nothing to report yet; begin with `make curate`")
     compared = [one for one in map(Run.read, recipe.compared_runs) if one is not None]
     described, matches = _describe(corpus)
-    return _environment().get_template("report.html.j2").render(
+    template = _environment().get_template("report.html.j2")
+    return template.render(
         name=recipe.name,
         recipe=recipe,
         version=__version__,
@@ -97,9 +96,7 @@ def _chain(corpus: Corpus | None, run: Run | None, results: Results | None) -> I
         judged = {r.get("encoder_sha256") for r in results.rows if r.get("encoder") == PRETRAINED}
         if judged and "encoder_sha256" in run.manifest:
             holds = judged == {run.manifest["encoder_sha256"]}
-            yield Link(
-                f"the scores are of {'this' if holds else 'another'} run's encoder", holds
-            )
+            yield Link(f"the scores are of {'this' if holds else 'another'} run's encoder", holds)
 
 
 def _commits(corpus: Corpus | None, run: Run | None) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ _GRID_TILES = 60
 _GRID_PX = 144
 _MAP_SOURCES = 8
 _MAX_FAULTS = 200
+_DETAILS = 12
 
 _FAULTS = ("unreadable", "bad_annotation")
 
@@ -151,9 +152,11 @@ def _funnel_step(step: dict[str, Any], longest: int) -> FunnelStep:
 def _note(step: dict[str, Any]) -> str | None:
     if "images_in" not in step:
         return None
-    held_out = step.get("benchmark_tiles_held_out", 0)
     text = f"{step['images_in']:,} images give {step['rows_in']:,} candidate tiles"
-    return text + (f"; {held_out:,} benchmark tiles are kept aside to compare with" if held_out else "")
+    held_out = step.get("benchmark_tiles_held_out", 0)
+    if held_out:
+        text += f"; {held_out:,} benchmark tiles are kept aside to compare with"
+    return text
 
 
 def _sources(corpus: Corpus, funnel: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
@@ -200,18 +203,21 @@ def _geography(facts: pa.Table) -> Geography | None:
 
 
 def _histograms(facts: pa.Table) -> tuple[Histogram, ...]:
-    sides = np.sqrt(facts["height"].to_numpy() * facts["width"].to_numpy().astype(np.float64))
+    names = ("height", "width", "gsd_m", "sharpness")
+    height, width, gsd, sharpness = (facts[n].to_numpy().astype(np.float64) for n in names)
     measures = (
-        ("Tile size", "side, px (square root of the area)", sides, False),
-        ("Ground sample distance", "metres per pixel, logarithmic", facts["gsd_m"].to_numpy(), True),
-        ("Sharpness", "variance of the Laplacian, logarithmic", facts["sharpness"].to_numpy(), True),
+        ("Tile size", "side, px (square root of the area)", np.sqrt(height * width), False),
+        ("Ground sample distance", "metres per pixel, logarithmic", gsd, True),
+        ("Sharpness", "variance of the Laplacian, logarithmic", sharpness, True),
     )
-    drawn = []
-    for title, label, raw, is_log in measures:
-        values = raw.astype(np.float64)
-        chart = figures.histogram(values, title, label, is_log)
-        drawn.append(Histogram(title, chart, int(np.isfinite(values).sum())))
-    return tuple(drawn)
+    return tuple(
+        Histogram(
+            title,
+            figures.histogram(values, title, label, is_log),
+            int(np.isfinite(values).sum()),
+        )
+        for title, label, values, is_log in measures
+    )
 
 
 def _faults(ledger: pa.Table) -> list[dict[str, Any]]:
@@ -227,8 +233,13 @@ def _details(ledger: pa.Table) -> tuple[dict[str, Any], ...]:
     )
     keys = ["drop_reason", "drop_detail"]
     counts = excluded.group_by(keys).aggregate([([], "count_all")]).to_pylist()
-    counts.sort(key=lambda row: (-row["count_all"], row["drop_reason"], row["drop_detail"] or ""))
-    return tuple(
-        {"reason": words.of_reason(r["drop_reason"]), "detail": r["drop_detail"], "n": r["count_all"]}
-        for r in counts[:12]
-    )
+    rows = [
+        {
+            "reason": words.of_reason(count["drop_reason"]),
+            "detail": count["drop_detail"] or "",
+            "n": count["count_all"],
+        }
+        for count in counts
+    ]
+    rows.sort(key=lambda row: (-row["n"], row["reason"], row["detail"]))
+    return tuple(rows[:_DETAILS])

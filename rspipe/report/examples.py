@@ -14,6 +14,7 @@ from rspipe.report import figures
 from rspipe.report.pictures import jpeg_uri, mask_colour, mask_uri, read_picture
 
 _SIDE_PX = 192
+_NO_BOXES = Markup("")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Example:
     """Class name, or the true mask as a data URI where `found` is one."""
     found: str | None = None
     is_mask: bool = False
-    overlay: Markup = Markup("")
+    overlay: Markup = _NO_BOXES
     """Boxes."""
 
     @property
@@ -106,11 +107,11 @@ def _boxes(note: Mapping[str, Any], pixels: Pixels | None) -> Markup:
     found = [
         (np.array(one["box"], np.float64), f"{one['label']} {one['score']:.2f}") for one in best
     ]
-    corners = [box for box in truth] + [box for box, _ in found]
+    corners = truth + [box for box, _ in found]
     if pixels is not None:
         height, width = pixels.shape[:2]
     elif corners:
         width, height = np.max(corners, axis=0)[2:]
     else:
-        return Markup("")
+        return _NO_BOXES
     return figures.boxes((float(width), float(height)), truth, found)

@@ -69,9 +69,8 @@ def histogram(values: Floats, title: str, x_label: str, is_log: bool = False) ->
     for count, left, right in zip(counts.tolist(), ends[:-1], ends[1:], strict=True):
         if count:
             hint = f"{compact(left)} to {compact(right)}: {count:,}"
-            place = {"x": x(left) + 0.5, "width": max(x(right) - x(left) - 1, 1)}
-            height = max(y(0) - y(count), 1)
-            canvas.add("rect", hint=hint, y=y(0) - height, height=height, class_="column", **place)
+            width, height = max(x(right) - x(left) - 1, 1), max(y(0) - y(count), 1)
+            canvas.rect((x(left) + 0.5, y(0) - height), (width, height), "column", hint)
     return canvas.render()
 
 
@@ -84,7 +83,7 @@ def world_map(footprints: Mapping[str, Floats]) -> Markup:
     left, top, right, bottom = 40, 6, 1000, 486
     canvas = Canvas(1006, 512, "Where the tiles lie on the globe")
     x, y = Scale(-180, 180, left, right), Scale(-90, 90, bottom, top)
-    canvas.add("rect", x=left, y=top, width=right - left, height=bottom - top, class_="sea")
+    canvas.rect((left, top), (right - left, bottom - top), "sea")
     for degrees in range(-180, 181, 30):
         kind = "equator" if degrees == 0 else "grid"
         canvas.add("line", x1=x(degrees), x2=x(degrees), y1=top, y2=bottom, class_=kind)
@@ -105,7 +104,7 @@ def world_map(footprints: Mapping[str, Floats]) -> Markup:
 def interval(
     scores: Sequence[tuple[str, float, float, float]], axis: tuple[float, float]
 ) -> Markup:
-    """Draw (name, value, low, high) as dots with whiskers, one above the other, on a shared axis."""
+    """Draw (name, value, low, high) as dots with whiskers, one above the other."""
     height = 12 * len(scores) + 8
     x = Scale(*axis, 6, 214)
     title = "; ".join(f"{n} {v:.3f} [{low:.3f}, {high:.3f}]" for n, v, low, high in scores)
@@ -133,29 +132,28 @@ def interval_axis(axis: tuple[float, float]) -> Markup:
 
 
 def heatmap(counts: NDArray[np.int64], names: Sequence[str]) -> Markup:
-    """Draw a confusion matrix: rows the truth, columns the prediction, shade the share of the row."""
+    """Draw a confusion matrix: rows the truth, columns the prediction, shades shares of rows."""
     k = len(counts)
     cell, left, top = max(14, min(44, 420 // k)), 118, 92
     side = cell * k
     canvas = Canvas(left + side + 6, top + side + 6, "Confusion matrix")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for i in range(k):
+    for i, name in enumerate(names):
         centre = i * cell + cell / 2
-        label = names[i] if len(names[i]) <= 17 else f"{names[i][:16]}…"
-        canvas.add("text", label, names[i], x=left - 6, y=top + centre + 4, class_="tick end")
+        label = name if len(name) <= 15 else f"{name[:14]}…"
+        canvas.add("text", label, name, x=left - 6, y=top + centre + 4, class_="tick end")
         turn = f"translate({left + centre + 4:.1f} {top - 6}) rotate(-50)"
-        canvas.add("text", label[:14], names[i], transform=turn, class_="tick start")
-        for j in range(k):
-            hint = f"{names[i]} seen as {names[j]}: {counts[i, j]:,} ({shares[i, j]:.0%})"
-            x, y = left + j * cell, top + i * cell
-            shade = f"fill-opacity:{0.04 + 0.96 * shares[i, j]:.2f}"
-            kind = "hit" if i == j else "miss"
-            place = {"x": x + 0.5, "y": y + 0.5, "width": cell - 1, "height": cell - 1}
-            canvas.add("rect", hint=hint, style=shade, class_=kind, **place)
-            if k <= 12 and shares[i, j] >= 0.005:
-                strong = " strong" if shares[i, j] > 0.55 else ""
-                text = f"{100 * shares[i, j]:.0f}"
-                canvas.add("text", text, x=x + cell / 2, y=y + cell / 2 + 4, class_=f"share{strong}")
+        canvas.add("text", label, name, transform=turn, class_="tick start")
+    for (i, j), share in np.ndenumerate(shares):
+        hint = f"{names[i]} seen as {names[j]}: {counts[i, j]:,} ({share:.0%})"
+        x, y = left + j * cell, top + i * cell
+        shade = f"fill-opacity:{0.04 + 0.96 * share:.2f}"
+        kind = "hit" if i == j else "miss"
+        canvas.rect((x + 0.5, y + 0.5), (cell - 1, cell - 1), kind, hint, shade)
+        if k <= 12 and share >= 0.005:
+            look = "share strong" if share > 0.55 else "share"
+            middle = {"x": x + cell / 2, "y": y + cell / 2 + 4}
+            canvas.add("text", f"{100 * share:.0f}", None, class_=look, **middle)
     return canvas.render()
 
 
@@ -165,25 +163,25 @@ def boxes(
     """Draw object boxes (x0, y0, x1, y1) over a picture of (width, height) pixels."""
     canvas = Canvas(*size, f"{len(truth)} true boxes, {len(found)} found")
     for box, name in found:
-        canvas.add("rect", hint=name, class_="found", **_rectangle(box))
+        _outline(canvas, box, "found", name)
     for box in truth:
-        canvas.add("rect", hint="truth", class_="truth", **_rectangle(box))
+        _outline(canvas, box, "truth", "truth")
     return canvas.render()
 
 
-def _rectangle(box: Floats) -> dict[str, float]:
-    x0, y0, x1, y1 = (float(v) for v in box)
-    return {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+def _outline(canvas: Canvas, box: Floats, kind: str, hint: str) -> None:
+    x0, y0, x1, y1 = box.tolist()
+    canvas.rect((x0, y0), (x1 - x0, y1 - y0), kind, hint)
 
 
 def _axes(x: Scale, y: Scale, size: tuple[int, int], title: str, x_label: str) -> Canvas:
     canvas = Canvas(*size, title)
-    for tick in y.ticks(4):
+    for tick in y.ticks(max(2, size[1] // 70)):
         canvas.add("line", x1=x.start_px, x2=x.end_px, y1=y(tick), y2=y(tick), class_="grid")
         canvas.add("text", compact(tick), x=x.start_px - 7, y=y(tick) + 4, class_="tick end")
     base = y.start_px
     canvas.add("line", x1=x.start_px, x2=x.end_px, y1=base, y2=base, class_="axis")
-    for tick in x.ticks(5):
+    for tick in x.ticks(max(2, size[0] // 110)):
         canvas.add("text", compact(tick), x=x(tick), y=base + 17, class_="tick middle")
     middle = (x.start_px + x.end_px) / 2
     canvas.add("text", x_label, x=middle, y=size[1] - 6, class_="label middle")

@@ -168,8 +168,13 @@ def _pictures(folder: Path) -> list[Picture]:
     """Draw the first and the last reconstructions."""
     files = sorted(folder.glob("step-*.png"), key=lambda path: path.name)
     ends = files[:1] + files[1:][-1:]
-    found = [(path.stem.removeprefix("step-"), file_uri(path, _PICTURE_PX)) for path in ends]
-    return [Picture(f"{int(step):,}" if step.isdigit() else step, uri) for step, uri in found if uri]
+    drawn = [(_step_of(path), file_uri(path, _PICTURE_PX)) for path in ends]
+    return [Picture(step, uri) for step, uri in drawn if uri is not None]
+
+
+def _step_of(path: Path) -> str:
+    step = path.stem.removeprefix("step-")
+    return f"{int(step):,}" if step.isdecimal() else step
 
 
 def _count(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Small drawings as inline SVG: colours come from the page's style, so they follow its light and dark."""
+"""Small drawings as inline SVG. Colours come from the page, so they follow its light and dark."""
 
 import math
 import xml.etree.ElementTree as ET
@@ -39,6 +39,19 @@ class Canvas:
         element.text = text
         if hint is not None:
             ET.SubElement(element, "title").text = hint
+
+    def rect(
+        self,
+        corner: tuple[float, float],
+        size: tuple[float, float],
+        class_: str,
+        hint: str | None = None,
+        style: str = "",
+    ) -> None:
+        """Add a rectangle from its upper left corner (x, y) and its (width, height)."""
+        (x, y), (width, height) = corner, size
+        look = {"class_": class_, **({"style": style} if style else {})}
+        self.add("rect", hint=hint, x=x, y=y, width=width, height=height, **look)
 
     def polyline(self, points: Iterable[tuple[float, float]], class_: str) -> None:
         """Add a line through points (x, y)."""
@@ -117,9 +130,8 @@ def compact(value: float) -> str:
     if size and size < 1e-3:
         mantissa, _, power = f"{value:.0e}".partition("e")
         return f"{mantissa}e{int(power)}"
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if size >= unit:
-            unit = 1e3 if name == "k" else unit
+    for least, unit, name in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if size >= least:
             return f"{value / unit:.3g}{name}"
     return f"{value:,.0f}" if size >= 1e3 else f"{value:.4g}"
 

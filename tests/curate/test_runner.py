@@ -75,9 +75,7 @@ def test_a_changed_recipe_reuses_what_it_does_not_change(small, tmp_path):
 
     (changed.folder / "curate.yaml").write_text(recipe)
     curate(
-        load_recipe(
-            changed.folder / "curate.yaml", CurateRecipe, ["what.dedup.max_hamming_bits=0"]
-        )
+        load_recipe(changed.folder / "curate.yaml", CurateRecipe, ["what.dedup.max_hamming_bits=0"])
     )
     new = {path.name.split("-")[0] for path in changed.work.iterdir() if path.name not in stages}
     assert new == {"dedup", "leakage"}
@@ -188,4 +186,6 @@ def test_plain_pyarrow_reads_the_corpus(small):
     import pyarrow.dataset as ds
 
     table = ds.dataset(small.corpus / "data").to_table(columns=["tile_id", "phash", "licence"])
-    assert table.num_rows == len(set(table["tile_id"].to_pylist())) == len(Corpus.open(small.corpus))
+    assert (
+        table.num_rows == len(set(table["tile_id"].to_pylist())) == len(Corpus.open(small.corpus))
+    )

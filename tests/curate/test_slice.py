@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_tiles_lie_inside_and_leave_no_pixel_out(height, width, tile, stride, la
         stops = sorted({getattr(b, f"{axis}1") for b in boxes})
         assert starts[0] == 0
         assert stops[-1] == length
-        assert all(b - a <= tile for a, b in zip(starts, starts[1:], strict=False))
+        assert all(b - a <= tile for a, b in pairwise(starts))
     if max(height, width) > larger:
         assert all(b.height == min(tile, height) for b in boxes)
         assert all(b.width == min(tile, width) for b in boxes)

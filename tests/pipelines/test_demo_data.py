@@ -73,6 +73,7 @@ def test_counts(placed):
 def test_every_image_is_in_the_list_and_every_listed_image_exists(native, placed, planted):
     listed = {f"{row['dataset']}/{row['source_path']}" for row in placed}
     listed |= {f"{row['dataset']}/{row['source_path']}" for row in planted}
+    listed |= {row["original"] for row in planted if row["original"]}
     found = {
         path.relative_to(native).as_posix()
         for path in native.rglob("*")
