@@ -1,9 +1,12 @@
 """What all tests share: the demo's native data, written once, and the command line's switches."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.curation import Curation
 
 
 def pytest_addoption(parser):
@@ -29,3 +32,28 @@ def demo_native(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "native"
     make_data(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_native(demo_native, tmp_path_factory) -> Path:
+    """The chips with their planted faults, three scenes and the benchmarks' test splits."""
+    folder = tmp_path_factory.mktemp("small") / "native"
+    folder.mkdir()
+    shutil.copytree(demo_native / "demo_chips", folder / "demo_chips")
+    shutil.copytree(demo_native / "demo_landcover", folder / "demo_landcover")
+    (folder / "demo_scenes").mkdir()
+    scenes = sorted((demo_native / "demo_scenes").rglob("*.tif"), key=lambda p: p.stat().st_size)
+    for path in [demo_native / "demo_scenes/dataset.yaml", *scenes[:4]]:
+        shutil.copy(path, folder / "demo_scenes")
+    shutil.copytree(demo_native / "demo_coasts/test", folder / "demo_coasts/test")
+    shutil.copy(demo_native / "demo_coasts/dataset.yaml", folder / "demo_coasts")
+    shutil.copy(demo_native / "planted.json", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(small_native, tmp_path_factory) -> Curation:
+    """The small world, curated once, undisturbed, with 2 workers."""
+    curation = Curation(tmp_path_factory.mktemp("curated") / "c", small_native)
+    curation.run()
+    return curation

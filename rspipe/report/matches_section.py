@@ -1,7 +1,7 @@
 """Duplicates and leaks, in pictures: what was dropped, and the picture it was dropped for."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def _dropped_tiles(ledger: pa.Table) -> dict[str, list[Row]]:
 def _duplicates(
     reason: str, rows: Sequence[Row], ledger: pa.Table, book: PictureBook
 ) -> MatchGroup:
-    shown = _choose(rows, book)
+    shown = choose(rows, book)
     names = pa.array([row["duplicate_of"] for row in shown], pa.string())
     originals = {
         row["tile_id"]: row
@@ -159,7 +159,7 @@ def _leaks(rows: Sequence[Row], hits: Iterable[Row], book: PictureBook) -> Match
     surest: dict[str, Row] = {}
     for hit in sorted(hits, key=lambda hit: _surety(hit, book)):
         surest.setdefault(hit["tile_id"], hit)
-    shown = _choose([row for row in rows if row["tile_id"] in surest], book)
+    shown = choose([row for row in rows if row["tile_id"] in surest], book)
     chosen = [surest[row["tile_id"]] for row in shown]
     uris = book.uris([*(r["tile_id"] for r in shown), *(h["benchmark_tile_id"] for h in chosen)])
     matches = tuple(
@@ -186,15 +186,15 @@ def _surety(hit: Row, book: PictureBook) -> tuple[bool, int, int, str]:
     return tile not in book, _KINDS.get(hit["kind"], 3), hit["distance_bits"], tile
 
 
-def _choose(rows: Sequence[Row], book: PictureBook) -> list[Row]:
+def choose(rows: Sequence[Row], pictured: Container[str]) -> list[Row]:
     """Choose what to show: tiles with pictures first, then every turn and distance in its turn."""
     kinds: dict[tuple[bool, str, int], list[Row]] = defaultdict(list)
     for row in rows:
-        key = row["tile_id"] not in book, row["orientation"] or "", row["distance_bits"] or 0
-        kinds[key].append(row)
+        is_bare = row["tile_id"] not in pictured
+        kinds[is_bare, row["orientation"] or "", row["distance_bits"] or 0].append(row)
     ranked = [
-        ((missing, place, turn, bits), row)
-        for (missing, turn, bits), alike in kinds.items()
+        ((is_bare, place, turn, bits), row)
+        for (is_bare, turn, bits), alike in kinds.items()
         for place, row in enumerate(alike)
     ]
     ranked.sort(key=lambda pair: pair[0])

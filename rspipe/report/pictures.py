@@ -51,7 +51,7 @@ class PictureBook:
         """Whether curate kept any picture."""
         return bool(self._kept)
 
-    def __contains__(self, tile_id: str) -> bool:
+    def __contains__(self, tile_id: object) -> bool:
         return tile_id in self._kept
 
     def uris(self, tile_ids: Iterable[str | None]) -> dict[str, str]:

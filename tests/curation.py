@@ -1,15 +1,12 @@
-"""A small world of native data sets, and a way to curate it as the command line does."""
+"""A way for tests to curate as the command line does, and to kill it on the way."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 RECIPE = """
 name: t
@@ -65,28 +62,3 @@ class Curation:
             time.sleep(0.002)
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(timeout=30)
-
-
-@pytest.fixture(scope="session")
-def small_native(demo_native, tmp_path_factory) -> Path:
-    """The chips with their planted faults, three scenes and the benchmarks' test splits."""
-    folder = tmp_path_factory.mktemp("small") / "native"
-    folder.mkdir()
-    shutil.copytree(demo_native / "demo_chips", folder / "demo_chips")
-    shutil.copytree(demo_native / "demo_landcover", folder / "demo_landcover")
-    (folder / "demo_scenes").mkdir()
-    scenes = sorted((demo_native / "demo_scenes").rglob("*.tif"), key=lambda p: p.stat().st_size)
-    for path in [demo_native / "demo_scenes/dataset.yaml", *scenes[:4]]:
-        shutil.copy(path, folder / "demo_scenes")
-    shutil.copytree(demo_native / "demo_coasts/test", folder / "demo_coasts/test")
-    shutil.copy(demo_native / "demo_coasts/dataset.yaml", folder / "demo_coasts")
-    shutil.copy(demo_native / "planted.json", folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def small(small_native, tmp_path_factory) -> Curation:
-    """The small world, curated once, undisturbed, with 2 workers."""
-    curation = Curation(tmp_path_factory.mktemp("curated") / "c", small_native)
-    curation.run()
-    return curation

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from rspipe.evaluate.config import EvalRecipe
+from rspipe.models.encoder import Encoder, EncoderConfig
+from rspipe.recipe import validate
+
+TINY = EncoderConfig(
+    timm_name="vit_tiny_patch16_224", img_px=32, patch_px=8, width=48, depth=2, heads=2
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder() -> Encoder:
+    return Encoder.random(TINY, seed=1).eval()
+
+
+@pytest.fixture(scope="session")
+def run_folder(tiny_encoder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    tiny_encoder.save(folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(run_folder, tmp_path):
+    """Build a small recipe; `what` and `how` are merged with quick settings."""
+
+    def build(data: Path, what: dict | None = None, **said) -> EvalRecipe:
+        quick = {
+            "bootstrap": {"resamples": 20},
+            "linear": {"c_grid": [0.1, 1.0]},
+            "segmentation": {"steps": 60, "images_per_step": 4},
+            "detector": {"steps": 60, "images_per_step": 4},
+            "dense_tiles": 1,
+        }
+        plain = {
+            "name": "quick",
+            "encoder": str(run_folder),
+            "data": str(data),
+            "out": str(tmp_path / "results"),
+            "what": {**quick, **(what or {})},
+            "how": {"device": "cpu", "threads": 1},
+            **said,
+        }
+        return validate(plain, EvalRecipe, "test")
+
+    return build

@@ -1,0 +1,81 @@
+"""Scores side by side."""
+
+import json
+
+import pytest
+
+from rspipe.report.results_section import Results, describe_results
+
+
+@pytest.fixture
+def rescored(folders):
+    """Describe the results after a change to their rows."""
+
+    def describe(*changes):
+        path = folders.results / "results.json"
+        rows = json.loads(path.read_text())
+        for change in changes:
+            change(rows)
+        path.write_text(json.dumps(rows))
+        return describe_results(Results.read(folders.results))
+
+    return describe
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(0.9, "better"), (0.65, "overlap"), (0.725, "overlap"), (0.3, "worse")]
+)
+def test_verdict_compares_intervals(rescored, value, verdict):
+    def change(rows):
+        rows[0].update(value=value, ci_low=value - 0.05, ci_high=value + 0.05)
+
+    section = rescored(change)
+    assert section.rows[0].verdict == verdict
+    assert section.verdicts[verdict] == 1
+
+
+def test_encoders_stand_in_one_line(rescored):
+    (row,) = rescored().rows
+    assert str(row.scores["pretrained"]) == "0.875"
+    assert row.gain == pytest.approx(0.25)
+
+
+def test_headline_is_the_score_with_most_test_images(rescored):
+    def add(rows):
+        rows += [{**row, "benchmark": "big", "value": 0.1, "n_test": 999} for row in rows[:2]]
+
+    assert rescored(add).headline.benchmark == "big"
+
+
+def test_without_a_baseline_there_is_no_headline_and_no_verdict(rescored):
+    section = rescored(lambda rows: rows.pop(1))
+    assert section.headline is None
+    assert section.rows[0].verdict == ""
+
+
+def test_a_score_without_interval_is_a_point(rescored):
+    section = rescored(lambda rows: rows[0].update(ci_low=None, ci_high=None))
+    score = section.rows[0].scores["pretrained"]
+    assert score.low == score.value == score.high
+
+
+def test_skipped_sets_keep_their_reason(rescored):
+    assert [row["reason"] for row in rescored().skipped] == ["no boxes"]
+
+
+def test_classes_follow_the_recorded_order_and_name_the_matrix(rescored):
+    (detail,) = rescored().details
+    assert [row.name for row in detail.classes] == ["lake", "bay"]
+    assert "lake seen as bay: 2" in detail.confusion
+    assert detail.further[0][0] == "macro_f1"
+
+
+def test_a_matrix_of_unrecorded_order_is_numbered(rescored):
+    (detail,) = rescored(lambda rows: rows[0]["extra"].pop("classes")).details
+    assert "class 0 seen as class 1: 2" in detail.confusion
+
+
+def test_only_skipped_rows_still_make_a_section(rescored):
+    section = rescored(lambda rows: rows.__delitem__(slice(0, 2)))
+    assert section.rows == ()
+    assert len(section.skipped) == 1
