@@ -95,7 +95,7 @@ class How(Strict):
     batch: Count = 64
     """Images per forward pass of the encoder."""
     threads: Count | None = None
-    """CPU threads of torch; null leaves its own choice."""
+    """CPU threads of torch and of scikit-learn's linear algebra; null leaves it to them."""
 
 
 class EvalRecipe(Strict):

@@ -9,8 +9,8 @@ with each other under this head, never with published tables.
 
 Source: locations, edge distances and the smallest-object rule from FCOS (Tian et al. 2019,
 arXiv:1904.01355, sec. 3.1), centre sampling from its journal version (arXiv:2006.09214); focal
-loss (arXiv:1708.02002) and GIoU loss (arXiv:1902.09630) from torchvision. Differs: one level, no
-centre-ness output; an object too small to hold a location takes the one nearest its centre.
+loss (arXiv:1708.02002) and GIoU loss (arXiv:1902.09630) from torchvision. Differs: one level,
+no centre-ness output; an object too small to hold a location takes the one nearest its centre.
 """
 
 import math
@@ -38,7 +38,7 @@ MAX_FOUND = 100
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects of one image in location units: 1 is the distance of two neighbouring locations."""
+    """Objects of one image in location units: neighbouring locations are 1 apart."""
 
     boxes: Float[Tensor, "n 4"]
     """x0, y0, x1, y1."""
@@ -62,7 +62,8 @@ class DenseHead(nn.Module):
         )
         self.classes = nn.Conv2d(width, n_classes, 1)
         self.edges = nn.Conv2d(width, 4, 1)
-        nn.init.constant_(self.classes.bias, math.log(PRIOR / (1 - PRIOR)))
+        prior = math.log(PRIOR / (1 - PRIOR))
+        self.classes.bias = nn.Parameter(torch.full((n_classes,), prior))
 
     def forward(
         self, grids: Float[Tensor, "B D h w"]

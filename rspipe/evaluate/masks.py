@@ -62,12 +62,17 @@ class MaskLegend:
             if pixels.ndim == 2:
                 pixels = np.repeat(pixels[:, :, None], 3, axis=2)
             red, green, blue = np.moveaxis(pixels.astype(np.uint32), 2, 0)
-            return np.take(self.table, red << 16 | green << 8 | blue)
+            return _look_up(self.table, red << 16 | green << 8 | blue)
         if pixels.ndim == 3:
             if (pixels != pixels[:, :, :1]).any():
                 raise UnreadableImage(path, "a colour mask, but the card names pixel values")
             pixels = pixels[:, :, 0]
-        return np.take(self.table, pixels)
+        return _look_up(self.table, pixels)
+
+
+def _look_up(table: UInt8[np.ndarray, " V"], codes: np.ndarray) -> ClassMask:
+    indices: ClassMask = table[codes]
+    return indices
 
 
 def _code(value: int | str, by_colour: bool, card: str) -> int:

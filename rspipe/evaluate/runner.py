@@ -3,12 +3,14 @@
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import typer
+from threadpoolctl import threadpool_limits
 
 from rspipe.errors import MissingDependency, RecipeError
 from rspipe.evaluate import EVALUATORS
@@ -65,21 +67,20 @@ def evaluate(recipe: EvalRecipe) -> Path:
         f"evaluate {recipe.name}: reads {recipe.encoder} and {recipe.data}, writes {out}"
     )
     check_protocols(recipe.what)
-    if recipe.how.threads is not None:
-        torch.set_num_threads(recipe.how.threads)
     device = pick_device(recipe.how.device)
     encoders = load_encoders(recipe, device)
     store = CellStore(out / "cells")
     remove_partials(out)
     rows: list[EvalResult] = []
     timings: dict[str, float] = {}
-    for benchmark in find_benchmarks(recipe):
-        before = time.perf_counter()
-        if isinstance(benchmark, Skipped):
-            rows.append(_skipped(benchmark))
-        else:
-            rows += judge(benchmark, encoders, recipe, store, device)
-        timings[benchmark.name] = round(time.perf_counter() - before, 3)
+    with _threads(recipe.how.threads):
+        for benchmark in find_benchmarks(recipe):
+            before = time.perf_counter()
+            if isinstance(benchmark, Skipped):
+                rows.append(_skipped(benchmark))
+            else:
+                rows += judge(benchmark, encoders, recipe, store, device)
+            timings[benchmark.name] = round(time.perf_counter() - before, 3)
     timings["total"] = round(time.perf_counter() - started, 3)
     write_results(out, recipe, rows, timings)
     typer.echo(to_table(rows))
@@ -168,6 +169,18 @@ def pick_device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise MissingDependency(f"how.device={name}: torch finds no CUDA device; use auto")
     return torch.device(name)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Limit the threads of torch and of the linear algebra below scikit-learn, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count if count is not None else before)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _cells(

@@ -21,7 +21,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from rspipe import __version__
-from rspipe.errors import WeightsError
+from rspipe.errors import RecipeError, WeightsError
 from rspipe.models.positions import sincos_positions
 from rspipe.models.weights import LoadReport, load_strictly, read_state
 from rspipe.recipe import Strict
@@ -128,16 +128,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        vit = timm.create_model(config.timm_name, pretrained=False, **config.timm_kwargs())
-        if (
-            not isinstance(vit, VisionTransformer)
-            or vit.cls_token is None
-            or vit.num_prefix_tokens != 1
-        ):
-            raise WeightsError(
-                f"{config.timm_name}: want a timm VisionTransformer with a class token"
-            )
-        self.vit: VisionTransformer = vit
+        self.vit = _make_vit(config)
         initialise(self.vit)
         with torch.no_grad():
             self.vit.pos_embed.copy_(sincos_positions(config.width, config.grid))
@@ -282,6 +273,19 @@ class Encoder(nn.Module):
             "patch_mean": tokens[1:].mean(0)[:_GOLDEN_VALUES].tolist(),
             "patch_std": tokens[1:].std(0)[:_GOLDEN_VALUES].tolist(),
         }
+
+
+def _make_vit(config: EncoderConfig) -> VisionTransformer:
+    try:
+        vit = timm.create_model(config.timm_name, pretrained=False, **config.timm_kwargs())
+    except (RuntimeError, TypeError) as error:  # no such model, or none of these dials
+        raise RecipeError(f"timm_name={config.timm_name!r}: {error}") from error
+    if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1:
+        raise RecipeError(
+            f"timm_name={config.timm_name!r}: want a plain vision transformer with a class token "
+            "and no registers, such as vit_base_patch16_224"
+        )
+    return vit
 
 
 def _check_golden(folder: Path, name: str, found: Tensor, want: Tensor | None) -> None:

@@ -29,7 +29,7 @@ def build(objective: ObjectiveConfig, encoder: EncoderConfig, seed: int) -> Obje
     """Make an objective with weights that are a function of the seed.
 
     Raises:
-        ValueError: the ratios leave no patch to see or to predict.
+        RecipeError: the ratios leave no patch to see or to predict.
     """
     with seeded(seed):
         return OBJECTIVES[objective.name](objective, encoder)  # type: ignore[arg-type]

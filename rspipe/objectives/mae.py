@@ -7,6 +7,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from rspipe.errors import RecipeError
 from rspipe.models.decoders import SelfAttentionDecoder
 from rspipe.models.encoder import EncoderConfig, gather_tokens
 from rspipe.objectives.base import Objective, Plan
@@ -38,7 +39,7 @@ class MAE(Objective):
         super().__init__(encoder, config.normalise_targets)
         self.kept = count_share(encoder.patches, 1 - config.mask_ratio)
         if not 1 <= self.kept < encoder.patches:
-            raise ValueError(
+            raise RecipeError(
                 f"mask_ratio={config.mask_ratio} keeps {self.kept} of {encoder.patches} patches"
             )
         self.decoder = SelfAttentionDecoder(

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from rspipe.errors import RecipeError
 from rspipe.models.decoders import CrossAttentionDecoder
 from rspipe.models.encoder import EncoderConfig
 from rspipe.objectives.base import Objective, Plan
@@ -78,7 +79,7 @@ class SelectiveMAE(Objective):
         self.seeds = count_share(encoder.patches, visible / 2)
         self.predicted = count_share(encoder.patches, config.predict_ratio)
         if min(self.seeds, self.predicted) < 1:
-            raise ValueError(
+            raise RecipeError(
                 f"mask_ratio={config.mask_ratio}, predict_ratio={config.predict_ratio}: too few of "
                 f"{encoder.patches} patches; use smaller patches or larger images"
             )

@@ -115,7 +115,7 @@ def breakable(path: str) -> Markup:
     >>> str(breakable("a<b/c"))
     'a&lt;b/<wbr>c'
     """
-    return Markup("<wbr>").join(re.findall(r"[^/_.-]*[/_.-]?", path))
+    return Markup("<wbr>").join(re.findall(r"[^/_.-]*[/_.-]|[^/_.-]+", path))
 
 
 def _environment() -> Environment:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from rspipe.corpus.card import summarise_sources
 from rspipe.corpus.reader import Corpus
@@ -21,6 +22,7 @@ _MAX_FAULTS = 200
 _DETAILS = 12
 
 _FAULTS = ("unreadable", "bad_annotation")
+_FAULT_COLUMNS = ("dataset", "source_path", "level", "drop_reason", "drop_detail")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def describe_corpus(corpus: Corpus, ledger: pa.Table) -> CorpusSection:
     funnel = corpus.manifest["funnel"]
     columns = ["dataset", "height", "width", "gsd_m", "sharpness", "xmin", "ymin", "xmax", "ymax"]
     facts = corpus.table(columns) if len(corpus) else None
-    faults = _faults(ledger)
+    faults = ledger.filter(pc.is_in(ledger["drop_reason"], pa.array(_FAULTS)))
     return CorpusSection(
         manifest=corpus.manifest,
         tiles=len(corpus),
@@ -119,7 +121,7 @@ def describe_corpus(corpus: Corpus, ledger: pa.Table) -> CorpusSection:
         grid=_grid(corpus),
         geography=_geography(facts) if facts is not None else None,
         histograms=_histograms(facts) if facts is not None else (),
-        faults=tuple(faults[:_MAX_FAULTS]),
+        faults=tuple(faults[:_MAX_FAULTS].select(_FAULT_COLUMNS).to_pylist()),
         n_faults=len(faults),
         details=_details(ledger),
     )
@@ -189,17 +191,24 @@ def _geography(facts: pa.Table) -> Geography | None:
     known = (np.isfinite(boxes) & (np.abs(boxes) <= limits + 1e-6)).all(axis=1)
     if not known.any():
         return None
-    datasets = np.array(facts["dataset"].to_pylist(), dtype=object)
-    names, counts = np.unique(datasets[known].astype(str), return_counts=True)
-    largest = [(str(names[i]), int(counts[i])) for i in np.argsort(-counts, kind="stable")]
-    shown, rest = largest[: _MAP_SOURCES - 1], largest[_MAP_SOURCES - 1 :]
-    groups = {name: boxes[known & (datasets == name)] for name, _ in shown}
-    if rest:
-        others = [name for name, _ in rest]
-        shown.append((f"{len(rest)} more sources", sum(count for _, count in rest)))
-        groups[shown[-1][0]] = boxes[known & np.isin(datasets.astype(str), others)]
-    legend = [(name, count, figures.colour(i)) for i, (name, count) in enumerate(shown)]
+    sources = facts["dataset"].combine_chunks().dictionary_encode()
+    groups = _largest_first(boxes[known], sources.indices.to_numpy()[known], sources.dictionary)
+    legend = [(name, len(of), figures.colour(i)) for i, (name, of) in enumerate(groups.items())]
     return Geography(figures.world_map(groups), tuple(legend), int(known.sum()))
+
+
+def _largest_first(
+    boxes: figures.Floats, codes: NDArray[np.int32], names: pa.Array
+) -> dict[str, figures.Floats]:
+    """Split footprints by source, the most frequent first; the smallest are one group."""
+    counts = np.bincount(codes, minlength=len(names))
+    order = [i for i in np.argsort(-counts, kind="stable").tolist() if counts[i]]
+    shown = order if len(order) <= _MAP_SOURCES else order[: _MAP_SOURCES - 1]
+    groups = {str(names[i]): boxes[codes == i] for i in shown}
+    if len(shown) < len(order):
+        others = boxes[np.isin(codes, order[len(shown) :])]
+        groups[f"{len(order) - len(shown)} more sources"] = others
+    return groups
 
 
 def _histograms(facts: pa.Table) -> tuple[Histogram, ...]:
@@ -218,13 +227,6 @@ def _histograms(facts: pa.Table) -> tuple[Histogram, ...]:
         )
         for title, label, values, is_log in measures
     )
-
-
-def _faults(ledger: pa.Table) -> list[dict[str, Any]]:
-    broken = ledger.filter(pc.is_in(ledger["drop_reason"], pa.array(_FAULTS)))
-    names = ["dataset", "source_path", "level", "drop_reason", "drop_detail"]
-    rows = broken.select(names).to_pylist()
-    return [dict(row) for row in rows]
 
 
 def _details(ledger: pa.Table) -> tuple[dict[str, Any], ...]:

@@ -1,6 +1,5 @@
 """The charts of the report, as inline SVG."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ Floats = NDArray[np.float64]
 
 _PALETTE = 8  # colours in the page's style: .c0 .. .c7
 _MAX_POINTS = 400
-_LEFT, _TOP, _BOTTOM, _RIGHT = 52, 14, 40, 14
+_LEFT, _TOP, _BOTTOM, _RIGHT = 52, 14, 44, 14
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def histogram(values: Floats, title: str, x_label: str, is_log: bool = False) ->
     if not len(values):
         return Markup("")
     size = (400, 220)
-    low, high = spread(values.tolist())
+    low, high = spread(values)
     bent = np.log10([low, high]) if is_log else np.array([low, high])
     edges = np.linspace(bent[0], bent[1], 31)
     counts, _ = np.histogram(np.log10(values) if is_log else values, edges)
@@ -136,7 +135,7 @@ def heatmap(counts: NDArray[np.int64], names: Sequence[str]) -> Markup:
     k = len(counts)
     cell, left, top = max(14, min(44, 420 // k)), 118, 92
     side = cell * k
-    canvas = Canvas(left + side + 6, top + side + 6, "Confusion matrix")
+    canvas = Canvas(left + side + 6, top + side + 6, "Confusion matrix", may_grow=False)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for i, name in enumerate(names):
         centre = i * cell + cell / 2
@@ -181,18 +180,18 @@ def _axes(x: Scale, y: Scale, size: tuple[int, int], title: str, x_label: str) -
         canvas.add("text", compact(tick), x=x.start_px - 7, y=y(tick) + 4, class_="tick end")
     base = y.start_px
     canvas.add("line", x1=x.start_px, x2=x.end_px, y1=base, y2=base, class_="axis")
-    for tick in x.ticks(max(2, size[0] // 110)):
+    for tick in x.ticks(max(2, size[0] // 100)):
         canvas.add("text", compact(tick), x=x(tick), y=base + 17, class_="tick middle")
     middle = (x.start_px + x.end_px) / 2
-    canvas.add("text", x_label, x=middle, y=size[1] - 6, class_="label middle")
+    canvas.add("text", x_label, x=middle, y=size[1] - 5, class_="label middle")
     return canvas
 
 
 def _plane(
     xs: Sequence[Floats], ys: Sequence[Floats], size: tuple[int, int], from_zero: bool
 ) -> tuple[Scale, Scale]:
-    x_low, x_high = spread(np.concatenate(xs).tolist())
-    low, high = spread(np.concatenate(ys).tolist())
+    x_low, x_high = spread(np.concatenate(xs))
+    low, high = spread(np.concatenate(ys))
     is_log = not from_zero and low > 0 and high / low > 20
     if from_zero:
         low = 0.0
@@ -232,14 +231,13 @@ def _points(one: Series, x: Scale, y: Scale) -> list[tuple[float, float]]:
 
 def _marks(footprints: Floats, x: Scale, y: Scale) -> list[str]:
     """Draw footprints as rectangles of at least 3 px; those that fall together are drawn once."""
-    marks = set()
-    for xmin, ymin, xmax, ymax in footprints.tolist():
-        left, top, right, bottom = x(xmin), y(ymax), x(xmax), y(ymin)
-        width, height = max(right - left, 3.0), max(bottom - top, 3.0)
-        left, top = (left + right - width) / 2, (top + bottom - height) / 2
-        corner = f"M{math.floor(left)} {math.floor(top)}"
-        marks.add(f"{corner}h{width:.0f}v{height:.0f}h-{width:.0f}z")
-    return sorted(marks)
+    start = np.array([x(0), y(0)])
+    per_degree = np.array([x(1), y(1)]) - start
+    ends = np.stack([footprints[:, :2], footprints[:, 2:]]) * per_degree + start
+    sizes = np.maximum(np.abs(ends[1] - ends[0]), 3)
+    corners = ends.mean(axis=0) - sizes / 2
+    whole = np.unique(np.column_stack([np.floor(corners), np.round(sizes)]).astype(int), axis=0)
+    return [f"M{left} {top}h{w}v{h}h-{w}z" for left, top, w, h in whole.tolist()]
 
 
 def _degrees(value: int, positive: str, negative: str) -> str:

@@ -1,7 +1,7 @@
 """Duplicates and leaks, in pictures: what was dropped, and the picture it was dropped for."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +25,11 @@ _STRIP = 16
 
 _KINDS = {"bytes": 0, "pixels": 1, "near": 2}
 _COLUMNS = (
-    *("tile_id", "level", "dataset", "source_path", "y0", "x0", "h", "w", "drop_reason"),
-    *("drop_detail", "duplicate_of", "distance_bits", "orientation", "verified_similarity"),
-    "benchmark_hit",
-    *("original_bytes", "flatness", "nodata_fraction"),
+    *("tile_id", "dataset", "source_path", "y0", "x0", "h", "w", "original_bytes"),
+    *("flatness", "nodata_fraction", "drop_reason", "drop_detail"),
+    *("duplicate_of", "distance_bits", "orientation", "verified_similarity"),
 )
-LEDGER_COLUMNS = (*_COLUMNS, "drop_stage")
+LEDGER_COLUMNS = (*_COLUMNS, "level", "drop_stage")
 """What this section and the corpus's need of the ledger."""
 
 Row = Mapping[str, Any]
@@ -104,13 +103,18 @@ def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> Mat
     """Choose the pictures and count the leaks."""
     path = corpus.path / HITS
     hits = pq.read_table(path) if path.is_file() else HIT_SCHEMA.empty_table()
-    dropped = _dropped_tiles(ledger)
-    groups = [_duplicates(reason, dropped[reason], ledger, book) for reason in DUPLICATES]
-    groups.append(_leaks(dropped[LEAK], hits.to_pylist(), book))
+    tiles = ledger.filter(pc.equal(ledger["level"], "tile"))
+    dropped = {
+        reason: tiles.filter(pc.equal(tiles["drop_reason"], reason)).select(_COLUMNS)
+        for reason in tiles["drop_reason"].unique().drop_null().to_pylist()
+    }
+    groups = [_duplicates(r, dropped[r], tiles, book) for r in DUPLICATES if r in dropped]
+    if LEAK in dropped:
+        groups.append(_leaks(dropped[LEAK], hits, book))
     others = sorted(dropped.keys() - {*DUPLICATES, LEAK, "benchmark_split", "unreadable"})
     dedup = corpus.manifest["recipe"]["what"]["dedup"]
     return MatchesSection(
-        groups=tuple(group for group in groups if group.count),
+        groups=tuple(groups),
         strips=tuple(_strip(reason, dropped[reason], book) for reason in others),
         matrix=_matrix(hits, ledger),
         bits=dedup["max_hamming_bits"],
@@ -119,25 +123,12 @@ def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> Mat
     )
 
 
-def _dropped_tiles(ledger: pa.Table) -> dict[str, list[Row]]:
-    is_tile = pc.equal(ledger["level"], "tile")
-    # A null reason (kept) is left out by filter, as the comparison gives null.
-    is_dropped = pc.not_equal(ledger["drop_reason"], "benchmark_split")
-    tiles = ledger.filter(pc.and_(is_tile, is_dropped)).select(_COLUMNS).sort_by("tile_id")
-    by_reason: dict[str, list[Row]] = defaultdict(list)
-    for row in tiles.to_pylist():
-        by_reason[row["drop_reason"]].append(row)
-    return by_reason
-
-
-def _duplicates(
-    reason: str, rows: Sequence[Row], ledger: pa.Table, book: PictureBook
-) -> MatchGroup:
-    shown = choose(rows, book)
+def _duplicates(reason: str, dropped: pa.Table, tiles: pa.Table, book: PictureBook) -> MatchGroup:
+    shown = choose(_candidates(dropped, book), book)
     names = pa.array([row["duplicate_of"] for row in shown], pa.string())
     originals = {
         row["tile_id"]: row
-        for row in ledger.filter(pc.is_in(ledger["tile_id"], names)).select(_COLUMNS).to_pylist()
+        for row in tiles.filter(pc.is_in(tiles["tile_id"], names)).select(_COLUMNS).to_pylist()
     }
     uris = book.uris([*(row["tile_id"] for row in shown), *originals])
     matches = tuple(
@@ -152,14 +143,17 @@ def _duplicates(
         )
         for row in shown
     )
-    return MatchGroup(reason, words.of_reason(reason), len(rows), matches)
+    return MatchGroup(reason, words.of_reason(reason), len(dropped), matches)
 
 
-def _leaks(rows: Sequence[Row], hits: Iterable[Row], book: PictureBook) -> MatchGroup:
+def _leaks(dropped: pa.Table, hits: pa.Table, book: PictureBook) -> MatchGroup:
+    candidates = _candidates(dropped, book)
+    names = pa.array([row["tile_id"] for row in candidates], pa.string())
+    found = hits.filter(pc.is_in(hits["tile_id"], names)).to_pylist()
     surest: dict[str, Row] = {}
-    for hit in sorted(hits, key=lambda hit: _surety(hit, book)):
+    for hit in sorted(found, key=lambda hit: _surety(hit, book)):
         surest.setdefault(hit["tile_id"], hit)
-    shown = choose([row for row in rows if row["tile_id"] in surest], book)
+    shown = choose([row for row in candidates if row["tile_id"] in surest], book)
     chosen = [surest[row["tile_id"]] for row in shown]
     uris = book.uris([*(r["tile_id"] for r in shown), *(h["benchmark_tile_id"] for h in chosen)])
     matches = tuple(
@@ -177,13 +171,21 @@ def _leaks(rows: Sequence[Row], hits: Iterable[Row], book: PictureBook) -> Match
         )
         for row, hit in zip(shown, chosen, strict=True)
     )
-    return MatchGroup(LEAK, words.of_reason(LEAK), len(rows), matches)
+    return MatchGroup(LEAK, words.of_reason(LEAK), len(dropped), matches)
 
 
 def _surety(hit: Row, book: PictureBook) -> tuple[bool, int, int, str]:
     """Sort hits: those that can be shown, then by how sure they are."""
     tile = hit["benchmark_tile_id"]
     return tile not in book, _KINDS.get(hit["kind"], 3), hit["distance_bits"], tile
+
+
+def _candidates(dropped: pa.Table, book: PictureBook) -> list[Row]:
+    """Take all tiles with pictures and the first of the others: never a whole ledger of rows."""
+    has_picture = pc.is_in(dropped["tile_id"], pa.array(book.tile_ids, pa.string()))
+    others = dropped.filter(pc.invert(has_picture)).sort_by("tile_id")[:_PAIRS]
+    chosen = pa.concat_tables([dropped.filter(has_picture).sort_by("tile_id"), others])
+    return list(chosen.to_pylist())
 
 
 def choose(rows: Sequence[Row], pictured: Container[str]) -> list[Row]:
@@ -201,13 +203,15 @@ def choose(rows: Sequence[Row], pictured: Container[str]) -> list[Row]:
     return [row for _, row in ranked[:_PAIRS]]
 
 
-def _strip(reason: str, rows: Sequence[Row], book: PictureBook) -> Strip:
+def _strip(reason: str, dropped: pa.Table, book: PictureBook) -> Strip:
     """Show those with pictures first, and of them those nearest to the limit."""
     measure = _MEASURE.get(reason, "y0")
-    shown = sorted(rows, key=lambda row: (row["tile_id"] not in book, row[measure] or 0))[:_STRIP]
+    rows = _candidates(dropped, book)
+    rows.sort(key=lambda row: (row["tile_id"] not in book, row[measure] or 0))
+    shown = rows[:_STRIP]
     uris = book.uris(row["tile_id"] for row in shown)
     tiles = tuple((_panel(row, uris), row["drop_detail"] or "") for row in shown)
-    return Strip(words.of_reason(reason), len(rows), tiles)
+    return Strip(words.of_reason(reason), len(dropped), tiles)
 
 
 def _panel(row: Row, uris: Mapping[str, str]) -> Panel:

@@ -51,6 +51,11 @@ class PictureBook:
         """Whether curate kept any picture."""
         return bool(self._kept)
 
+    @property
+    def tile_ids(self) -> list[str]:
+        """Tiles whose pictures curate kept."""
+        return sorted(self._kept)
+
     def __contains__(self, tile_id: object) -> bool:
         return tile_id in self._kept
 

@@ -14,6 +14,8 @@ from rspipe.report import figures
 from rspipe.report.examples import Example, Swatch, read_examples
 
 PRETRAINED, RANDOM = "pretrained", "random"
+# What `per_class` holds, by task.
+_CLASS_METRICS = {"classification": "recall", "detection": "AP50", "segmentation": "IoU"}
 
 Row = Mapping[str, Any]
 
@@ -108,6 +110,7 @@ class Detail:
     protocol: str
     metric: str
     further: tuple[tuple[str, Mapping[str, Score]], ...]
+    class_metric: str
     classes: tuple[ClassRow, ...]
     confusion: Markup
     examples: tuple[Example, ...]
@@ -209,6 +212,7 @@ def _detail(lines: Mapping[str, Row], results: Results) -> Detail:
         protocol=row["protocol"],
         metric=row["metric"],
         further=_further(lines),
+        class_metric=_CLASS_METRICS.get(row["task"], ""),
         classes=_classes(lines, names),
         confusion=_confusion(arrays, names),
         examples=examples,

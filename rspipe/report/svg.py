@@ -2,10 +2,12 @@
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 
 class Canvas:
@@ -15,13 +17,16 @@ class Canvas:
         width: of the coordinate system; the page scales it.
         height: likewise.
         title: what it shows, for those who cannot see it.
+        may_grow: whether the page may draw it wider than it is.
     """
 
-    def __init__(self, width: float, height: float, title: str) -> None:
+    def __init__(self, width: float, height: float, title: str, may_grow: bool = True) -> None:
         box = f"0 0 {number(width)} {number(height)}"
         self._root = ET.Element(
             "svg", {"viewBox": box, "role": "img", "aria-label": title, "class": "chart"}
         )
+        if not may_grow:
+            self._root.set("style", f"max-width:{number(width)}px")
 
     def add(
         self, tag: str, text: str | None = None, hint: str | None = None, **attributes: float | str
@@ -89,7 +94,8 @@ class Scale:
         >>> Scale(0, 1, 0, 1).ticks()
         [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         """
-        return self._decades(count) if self.is_log else self._steps(count)
+        is_wide = self.is_log and self.high / self.low > 20
+        return self._decades(count) if is_wide else self._steps(count)
 
     def _bend(self, value: float) -> float:
         return math.log10(value) if self.is_log else value
@@ -136,9 +142,9 @@ def compact(value: float) -> str:
     return f"{value:,.0f}" if size >= 1e3 else f"{value:.4g}"
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
+def spread(values: NDArray[np.float64]) -> tuple[float, float]:
     """Smallest and largest value; apart from each other even where all are equal."""
-    low, high = min(values), max(values)
+    low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low * 0.9 - (not low), high * 1.1 + (not high))
 
 

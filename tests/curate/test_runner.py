@@ -5,11 +5,15 @@ import json
 from collections import Counter
 from dataclasses import replace
 
+import imagehash
 import numpy as np
 import pytest
+from PIL import Image
 
 from rspipe.corpus.reader import Corpus
 from rspipe.corpus.verify import verify
+from rspipe.curate.dedup.hashing import orient
+from rspipe.schema import ORIENTATIONS
 
 
 def digests(curation):
@@ -143,6 +147,26 @@ def test_every_planted_fault_is_in_the_ledger_with_its_reason(small, small_nativ
             assert f"{kept['dataset']}/{kept['source_path']}" == fault["original"]
         if fault["stage"] == "leakage":
             assert found[-1]["benchmark_hit"] == fault["original"]
+
+
+def test_an_independent_search_finds_no_benchmark_picture_in_the_corpus(small, small_native):
+    """Every corpus tile against every held-out image in 8 orientations, by imagehash, all pairs."""
+    corpus = Corpus.open(small.corpus)
+    ours = [Image.fromarray(p).convert("L") for p in corpus.images(range(len(corpus)))]
+    held_out = sorted((small_native / "demo_coasts/test").rglob("*.jpg"))
+    held_out += sorted((small_native / "demo_landcover").glob("*/images/*"))
+    assert len(held_out) > 900
+    our_hashes = np.array([int(str(imagehash.phash(tile)), 16) for tile in ours], dtype=np.uint64)
+    sharp = np.array([np.asarray(tile.resize((32, 32))).std() > 4 for tile in ours])
+    for path in held_out:
+        picture = np.asarray(Image.open(path).convert("L"))
+        for orientation in ORIENTATIONS:
+            turned = Image.fromarray(np.ascontiguousarray(orient(picture, orientation)))
+            theirs = np.uint64(int(str(imagehash.phash(turned)), 16))
+            near = (np.bitwise_count(our_hashes ^ theirs) <= 4) & sharp
+            for index in np.flatnonzero(near):
+                a, b = (np.asarray(t.resize((32, 32)), float) for t in (ours[index], turned))
+                assert np.corrcoef(a.ravel(), b.ravel())[0, 1] < 0.93, path
 
 
 def test_a_duplicate_names_a_survivor(small):

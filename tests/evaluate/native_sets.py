@@ -14,7 +14,7 @@ HUES = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 def write_card(folder: Path, **said) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     card = {"name": folder.name, "benchmark_splits": "all", **said}
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(card))
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:

@@ -42,8 +42,8 @@ def test_iou_equals_torchmetrics_jaccard_with_an_absent_class(pair):
 
 
 def test_miou_is_of_the_whole_set_not_the_mean_over_images():
-    # Image 1: four pixels of class 0, all right. Image 2: one of class 0 (wrong), three of class
-    # 1 (right). Set: IoU_0 = 4/5, IoU_1 = 3/4. Per image: 1 and (0 + 3/4) / 2.
+    # Image 1: four pixels of class 0, all right. Image 2: one of class 0, wrong, and three of
+    # class 1, right. Over the set: IoU_0 = 4/5, IoU_1 = 3/4. Image 2 alone: 0 and 3/4.
     truth = torch.tensor([[[0, 0], [0, 0]], [[0, 1], [1, 1]]])
     predicted = torch.tensor([[[0, 0], [0, 0]], [[1, 1], [1, 1]]])
     counts = confusion.confusion_of(truth.flatten().numpy(), predicted.flatten().numpy(), 2)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file, save_file
 
-from rspipe.errors import WeightsError
+from rspipe.errors import RecipeError, WeightsError
 from rspipe.models.encoder import Encoder, EncoderConfig
 from rspipe.recipe import validate
 
@@ -49,8 +50,6 @@ def test_timm_loads_the_file_strictly_without_us(saved, images):
 
 
 def test_missing_and_unexpected_keys_are_named(saved):
-    from safetensors.torch import load_file, save_file
-
     _, folder = saved
     state = load_file(folder / "encoder.safetensors")
     state["surplus.weight"] = state.pop("norm.bias")
@@ -134,7 +133,13 @@ def test_oblong_images_and_other_bands_work(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"img_px": 30}, {"heads": 5}, {"mean": (0.5,)}])
 def test_impossible_shapes_are_refused(wrong):
-    from rspipe.errors import RecipeError
-
     with pytest.raises(RecipeError):
         validate(TINY.model_dump() | wrong, EncoderConfig, origin="test")
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_bose_patch16_224", "resnet18", "vit_small_patch14_reg4_dinov2"]
+)
+def test_models_that_cannot_be_masked_are_refused(name):
+    with pytest.raises(RecipeError, match=name):
+        Encoder(TINY.model_copy(update={"timm_name": name}))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rspipe.errors import RecipeError
 from rspipe.models.encoder import EncoderConfig
 from rspipe.objectives import OBJECTIVES, build
 from rspipe.objectives.mae import MAEConfig
@@ -178,5 +179,5 @@ def test_hog_selection_prefers_texture_and_random_does_not():
 
 def test_grid_too_small_for_its_ratios_is_refused():
     tiny = EncoderConfig(img_px=16, patch_px=8, width=24, depth=1, heads=2)
-    with pytest.raises(ValueError, match="use smaller patches"):
+    with pytest.raises(RecipeError, match="use smaller patches"):
         build(SelectiveMAEConfig(**SMALL), tiny, seed=0)

@@ -1,0 +1,181 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from rspipe.errors import RecipeError, WeightsError
+from rspipe.evaluate import EVALUATORS, runner
+from rspipe.evaluate.base import EvalResult
+from rspipe.evaluate.runner import evaluate
+from tests.evaluate.native_sets import (
+    write_boxes,
+    write_card,
+    write_masks,
+    write_scenes,
+)
+
+
+@pytest.fixture
+def native(tmp_path):
+    """One small set of each task, and one that cannot be judged."""
+    folder = tmp_path / "native"
+    write_scenes(folder / "hues")
+    write_boxes(folder / "lamps")
+    write_masks(folder / "roofs")
+    write_card(folder / "silent")
+    return folder
+
+
+def rows_of(out):
+    return [
+        EvalResult.model_validate(row) for row in json.loads((out / "results.json").read_text())
+    ]
+
+
+def numbers(out):
+    return {
+        (r.benchmark, r.protocol, r.encoder): (r.value, r.ci_low, r.ci_high, r.per_class)
+        for r in rows_of(out)
+    }
+
+
+def test_every_protocol_judges_the_trained_and_the_random_encoder(native, recipe, capsys):
+    out = evaluate(recipe(native))
+    done = [row for row in rows_of(out) if row.status == "done"]
+    assert {(row.task, row.protocol) for row in done} == set(EVALUATORS)
+    assert len(done) == 2 * len(EVALUATORS)
+    for row in done:
+        assert row.ci_low <= row.value <= row.ci_high
+        assert row.metric and row.convention and row.encoder_sha256 and row.n_test
+        assert (out / "cells" / f"{row.cell}.json").is_file()
+    by_name = {(row.protocol, row.encoder): row for row in done if row.benchmark == "hues"}
+    assert by_name["linear", "pretrained"].value > 0.9
+    trained, random = by_name["knn", "pretrained"], by_name["knn", "random"]
+    assert trained.encoder_sha256 != random.encoder_sha256
+    table = capsys.readouterr().out
+    assert "pretrained" in table
+    assert "skipped silent: its card states no task" in table
+
+
+def test_files_of_an_evaluation(native, recipe):
+    out = evaluate(recipe(native))
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["complete"] is True
+    assert manifest["recipe"]["name"] == "quick"
+    flat = list(csv.DictReader((out / "results.csv").open()))
+    assert [row["benchmark"] for row in flat] == [row.benchmark for row in rows_of(out)]
+    roofs = next(row for row in rows_of(out) if row.benchmark == "roofs")
+    arrays = np.load(out / "cells" / f"{roofs.cell}.npz")
+    assert arrays["confusion"].shape == (2, 2)
+    assert arrays["predicted_0"].shape == arrays["truth_0"].shape == (32, 32)
+    examples = json.loads((out / "cells" / f"{roofs.cell}.json").read_text())["examples"]
+    assert (native / "roofs" / examples[0]["path"]).is_file()
+    assert (native / "roofs" / examples[0]["mask_path"]).is_file()
+
+
+def test_same_recipe_same_numbers(native, recipe):
+    first = numbers(evaluate(recipe(native)))
+    shutil.rmtree(recipe(native).out_folder)
+    assert numbers(evaluate(recipe(native))) == first
+
+
+def test_batch_size_changes_no_number(native, recipe):
+    first = numbers(evaluate(recipe(native, benchmarks=["hues"])))
+    shutil.rmtree(recipe(native).out_folder)
+    how = {"device": "cpu", "threads": 1, "batch": 3}
+    other = numbers(evaluate(recipe(native, benchmarks=["hues"], how=how)))
+    assert {key: value[0] for key, value in other.items()} == pytest.approx(
+        {key: value[0] for key, value in first.items()}
+    )
+
+
+def test_killed_run_repeats_no_finished_cell(native, recipe, monkeypatch):
+    straight = numbers(evaluate(recipe(native)))
+    shutil.rmtree(recipe(native).out_folder)
+    filled = []
+    fill = runner._fill
+
+    def fill_three(cell, *rest):
+        if len(filled) == 3:
+            raise KeyboardInterrupt
+        filled.append(cell.fingerprint)
+        return fill(cell, *rest)
+
+    monkeypatch.setattr(runner, "_fill", fill_three)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(recipe(native))
+    again = []
+    monkeypatch.setattr(
+        runner, "_fill", lambda c, *rest: again.append(c.fingerprint) or fill(c, *rest)
+    )
+    assert numbers(evaluate(recipe(native))) == straight
+    assert not set(filled) & set(again)
+    assert len(filled) + len(again) == 8
+
+
+def test_finished_evaluation_fills_nothing(native, recipe, monkeypatch):
+    out = evaluate(recipe(native))
+    before = (out / "results.json").read_bytes()
+    monkeypatch.setattr(runner, "extract", None)
+    evaluate(recipe(native))
+    assert (out / "results.json").read_bytes() == before
+
+
+def test_changed_protocol_settings_redo_only_its_cells(native, recipe):
+    cells = {row.protocol: row.cell for row in rows_of(evaluate(recipe(native)))}
+    changed = {
+        row.protocol: row.cell for row in rows_of(evaluate(recipe(native, {"knn": {"k": 3}})))
+    }
+    assert [name for name in cells if cells[name] != changed[name]] == ["knn"]
+
+
+def test_unreadable_images_are_counted_and_named(native, recipe):
+    (native / "hues" / "test" / "red" / "red_1.png").write_bytes(b"")
+    (native / "roofs" / "test" / "masks" / "2.png").write_bytes(b"")
+    out = evaluate(recipe(native))
+    hues = next(row for row in rows_of(out) if row.benchmark == "hues")
+    assert (hues.n_unreadable, hues.n_test) == (1, 23)
+    assert list(hues.extra["unreadable"]) == ["test/red/red_1.png"]
+    roofs = next(row for row in rows_of(out) if row.benchmark == "roofs")
+    assert (roofs.n_unreadable, roofs.n_test) == (1, 5)
+
+
+def test_set_without_a_readable_image_is_a_row_not_a_crash(native, recipe):
+    for path in (native / "hues").rglob("*.png"):
+        path.write_bytes(b"II*\x00 no TIFF")
+    out = evaluate(recipe(native, benchmarks=["hues"]))
+    assert {row.status for row in rows_of(out)} == {"skipped"}
+    assert "48 unreadable" in rows_of(out)[0].reason
+
+
+def test_folds_score_every_image(tmp_path, recipe):
+    write_scenes(tmp_path / "native" / "hues", splits=())
+    out = evaluate(recipe(tmp_path / "native", {"folds": 4}))
+    knn = rows_of(out)[0]
+    assert (knn.n_folds, knn.n_train, knn.n_test) == (4, 18, 24)
+
+
+def test_unknown_protocol_is_an_error_with_the_nearest(native, recipe):
+    with pytest.raises(RecipeError, match="did you mean 'knn'"):
+        evaluate(recipe(native, {"protocols": {"classification": ["kn"]}}))
+
+
+def test_folder_without_encoder_is_an_error(native, recipe, tmp_path):
+    with pytest.raises(WeightsError):
+        evaluate(recipe(native, encoder=str(tmp_path)))
+
+
+@pytest.mark.real_data
+def test_knn_on_real_scenes_is_above_chance(real_data, recipe):
+    out = evaluate(
+        recipe(
+            real_data,
+            {"protocols": {"classification": ["knn"]}, "baselines": []},
+            benchmarks=["eurosat_recut"],
+        )
+    )
+    (row,) = rows_of(out)
+    assert (row.n_train, row.n_test, row.n_classes) == (640, 160, 10)
+    assert row.ci_low > 0.15
