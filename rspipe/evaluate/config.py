@@ -39,6 +39,8 @@ class LinearProbe(Strict):
 class SegmentationProbe(Strict):
     """One linear layer per patch token, trained by Adam on pixels."""
 
+    tiles: Count = 2
+    """The probe sees an image at tiles x img_px a side, encoded tile by tile."""
     steps: Count = 300
     images_per_step: Count = 16
     lr: Positive = 1e-2
@@ -47,9 +49,11 @@ class SegmentationProbe(Strict):
 class LinearDetector(Strict):
     """A small dense head on frozen patch tokens."""
 
+    tiles: Count = 2
+    """The head sees an image at tiles x img_px a side, encoded tile by tile."""
     steps: Count = 400
     images_per_step: Count = 8
-    lr: Positive = 2e-3
+    lr: Positive = 3e-3
     width: Count = 64
     """Channels inside the head."""
     score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.01
@@ -71,8 +75,6 @@ class What(Strict):
     """Encoders to judge beside the trained one: `random` has its shape, untrained."""
     pooling: Literal["mean", "cls"] = "mean"
     """How tokens become one vector: the mean of the patch tokens, or the class token."""
-    dense_tiles: Count = 2
-    """Dense tasks see an image at dense_tiles x img_px a side, encoded tile by tile."""
     train_share: Share = 0.8
     """Train share of a data set that comes without splits, chosen by a hash of the paths."""
     folds: Count = 1

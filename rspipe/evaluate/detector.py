@@ -136,7 +136,9 @@ def fit_head(
     optimiser = torch.optim.AdamW(head.parameters(), lr=settings.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     draws = torch.Generator().manual_seed(seed)
-    for _ in tqdm(range(settings.steps), "detection: fit", unit="step", leave=False):
+    for _ in tqdm(
+        range(settings.steps), "detection: fit", unit="step", leave=False, disable=None
+    ):
         chosen = torch.randint(len(grids), (settings.images_per_step,), generator=draws)
         logits, boxes = head(grids[chosen].to(device))
         loss = detection_loss(

@@ -1,7 +1,7 @@
 """Frozen features: every image is decoded once and seen by every encoder in the same pass.
 
 Tokens are those after the encoder's final LayerNorm. Images of any size and shape are resized
-(bilinear, antialiased): for classification to img_px; for dense tasks to dense_tiles x img_px,
+(bilinear, antialiased): for classification to img_px; for dense tasks to tiles x img_px,
 cut into tiles of img_px that the encoder reads one by one and whose token grids are joined
 again. So no position is interpolated, and a tile sees nothing of its neighbours.
 """
@@ -21,6 +21,7 @@ from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import What
 from rspipe.io.images import decode, to_rgb
 from rspipe.models.encoder import Encoder
+from rspipe.schema import Task
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def extract(
     """
     any_encoder = next(iter(encoders.values()))
     dense = benchmark.task != "classification"
-    tiles = what.dense_tiles if dense else 1
+    tiles = _tiles(benchmark.task, what)
     height, width = any_encoder.config.size_px
     input_px = (height * tiles, width * tiles)
     unreadable: dict[str, str] = {}
@@ -143,6 +144,13 @@ def cut_tiles(pixels: UInt8[np.ndarray, "B H W 3"], tiles: int) -> UInt8[np.ndar
     return np.ascontiguousarray(parts.reshape(count * tiles**2, h, w, bands))
 
 
+def _tiles(task: Task, what: What) -> int:
+    """Tiles per side in which images of a task are encoded."""
+    return {"segmentation": what.segmentation.tiles, "detection": what.detector.tiles}.get(
+        task, 1
+    )
+
+
 def _batches(
     benchmark: Benchmark, size_px: tuple[int, int], most: int, unreadable: dict[str, str]
 ) -> Iterator[_Batch]:
@@ -150,7 +158,9 @@ def _batches(
     positions: list[int] = []
     pixels: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
-    for position in tqdm(benchmark.used().tolist(), f"{benchmark.name}: encode", unit="image"):
+    for position in tqdm(
+        benchmark.used().tolist(), f"{benchmark.name}: encode", unit="image", disable=None
+    ):
         path = benchmark.records[position].source_path
         try:
             image = to_rgb(decode((benchmark.root / path).read_bytes(), path))

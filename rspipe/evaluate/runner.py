@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 import typer
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rspipe.errors import MissingDependency, RecipeError
 from rspipe.evaluate import EVALUATORS
@@ -202,7 +202,7 @@ def _cell_name(benchmark: Benchmark, judged: Judged, evaluator: Evaluator, what:
         [benchmark.name, benchmark.listing, evaluator.task, evaluator.protocol],
         judged.sha256,
         evaluator.settings,
-        what.model_dump(mode="json", include={"pooling", "dense_tiles", "seed", "bootstrap"}),
+        what.model_dump(mode="json", include={"pooling", "seed", "bootstrap"}),
     )
 
 

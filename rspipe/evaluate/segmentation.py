@@ -176,7 +176,9 @@ def fit_layer(
     optimiser = torch.optim.Adam(layer.parameters(), lr=settings.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     draws = torch.Generator().manual_seed(seed)
-    for _ in tqdm(range(settings.steps), "segmentation: fit", unit="step", leave=False):
+    for _ in tqdm(
+        range(settings.steps), "segmentation: fit", unit="step", leave=False, disable=None
+    ):
         chosen = torch.randint(len(grids), (settings.images_per_step,), generator=draws)
         logits = upsample(layer(grids[chosen].to(device)), targets.shape[1:])
         loss = F.cross_entropy(

@@ -233,11 +233,20 @@ def _marks(footprints: Floats, x: Scale, y: Scale) -> list[str]:
     """Draw footprints as rectangles of at least 3 px; those that fall together are drawn once."""
     start = np.array([x(0), y(0)])
     per_degree = np.array([x(1), y(1)]) - start
-    ends = np.stack([footprints[:, :2], footprints[:, 2:]]) * per_degree + start
+    boxes = _split_at_the_antimeridian(footprints)
+    ends = np.stack([boxes[:, :2], boxes[:, 2:]]) * per_degree + start
     sizes = np.maximum(np.abs(ends[1] - ends[0]), 3)
     corners = ends.mean(axis=0) - sizes / 2
     whole = np.unique(np.column_stack([np.floor(corners), np.round(sizes)]).astype(int), axis=0)
     return [f"M{left} {top}h{w}v{h}h-{w}z" for left, top, w, h in whole.tolist()]
+
+
+def _split_at_the_antimeridian(footprints: Floats) -> Floats:
+    """Cut footprints with xmin > xmax in two: as in GeoJSON, those cross 180 degrees."""
+    crosses = footprints[:, 0] > footprints[:, 2]
+    east, west = footprints[crosses], footprints[crosses]
+    east[:, 2], west[:, 0] = 180, -180
+    return np.concatenate([footprints[~crosses], east, west])
 
 
 def _degrees(value: int, positive: str, negative: str) -> str:

@@ -31,9 +31,8 @@ def recipe(run_folder, tmp_path):
         quick = {
             "bootstrap": {"resamples": 20},
             "linear": {"c_grid": [0.1, 1.0]},
-            "segmentation": {"steps": 60, "images_per_step": 4},
-            "detector": {"steps": 60, "images_per_step": 4},
-            "dense_tiles": 1,
+            "segmentation": {"tiles": 1, "steps": 60, "images_per_step": 4},
+            "detector": {"tiles": 1, "steps": 60, "images_per_step": 4},
         }
         plain = {
             "name": "quick",

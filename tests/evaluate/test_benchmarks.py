@@ -98,7 +98,7 @@ def test_images_of_ignored_classes_neither_train_nor_are_scored(tmp_path):
 def test_boxes_classes_come_from_the_annotations_where_the_card_is_silent(tmp_path):
     folder = tmp_path / "ports"
     write_card(folder, task="detection", layout="voc")
-    for i, name in enumerate(["ship", "crane"]):
+    for i, name in enumerate(["ship", "crane", "ship", "crane", "ship"]):
         write_image(folder / "i" / f"{i}.png", noisy(np.random.default_rng(0), (9, 9, 9)))
         write_voc(folder / "a" / f"{i}.xml", [(name, (1, 1, 5, 5))])
     assert listed(folder).classes == ("crane", "ship")

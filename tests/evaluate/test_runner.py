@@ -144,7 +144,7 @@ def test_unreadable_images_are_counted_and_named(native, recipe):
 
 def test_set_without_a_readable_image_is_a_row_not_a_crash(native, recipe):
     for path in (native / "hues").rglob("*.png"):
-        path.write_bytes(b"II*\x00 no TIFF")
+        path.write_bytes(b"GIF8 and no more")
     out = evaluate(recipe(native, benchmarks=["hues"]))
     assert {row.status for row in rows_of(out)} == {"skipped"}
     assert "48 unreadable" in rows_of(out)[0].reason

@@ -62,7 +62,14 @@ def test_a_footprint_stands_where_it_lies():
     assert (top - float(sea.get("y"))) / full_height == pytest.approx(0.25, abs=0.01)
 
 
-def test_a_million_footprints_in_one_place_are_drawn_once():
+def test_a_footprint_across_the_antimeridian_is_cut_in_two():
+    path = by_class(figures.world_map({"a": np.array([[170.0, 0.0, -170.0, 10.0]])}), "foot")[0]
+    widths = [float(n) for n in re.findall(r"h(\d+)", path.get("d"))]
+    assert len(widths) == 2
+    assert max(widths) < 40
+
+
+def test_many_footprints_in_one_place_are_drawn_once():
     boxes = np.tile(np.array([[1.0, 1.0, 1.001, 1.001]]), (10_000, 1))
     assert len(by_class(figures.world_map({"a": boxes}), "foot")[0].get("d")) < 40
 
