@@ -28,7 +28,8 @@ _PNG_BYTES_PER_VALUE = 0.6  # a photograph's PNG against its raw bytes; only pla
 class PackItem:
     """One shard: its tiles, in order."""
 
-    rows: pa.Table
+    plan: Path
+    """Table of the tiles: what is sent to a worker stays small."""
     roots: dict[str, Path]
     config: SliceConfig
     row_group_bytes: int
@@ -72,7 +73,7 @@ def write_shard(item: PackItem, target: Path) -> None:
 
 def _packed_rows(item: PackItem) -> Iterator[Row]:
     """Give corpus rows in order; tiles of one image are neighbours, so it is opened once."""
-    rows = item.rows.to_pylist()
+    rows = pq.read_table(item.plan).to_pylist()
     for _, tiles in groupby(rows, key=lambda row: (row["dataset"], row["source_path"])):
         yield from _pack_image(list(tiles), item)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from PIL import Image
 
 from rspipe.curate.config import SliceConfig
@@ -31,7 +32,8 @@ _SIDE_PX = 96
 class PicturesItem:
     """The tiles to draw."""
 
-    rows: pa.Table
+    plan: Path
+    """Table of the tiles."""
     roots: dict[str, Path]
     config: SliceConfig
 
@@ -51,10 +53,8 @@ def choose_pictures(tiles: pa.Table, hits: pa.Table) -> pa.Table:
         of_reason = measured.filter(pc.equal(measured["drop_reason"], reason))
         for row in _first_by_id(of_reason):
             wanted |= {row["tile_id"], row["duplicate_of"]} - {None}
-    theirs = dict(
-        zip(hits["tile_id"].to_pylist(), hits["benchmark_tile_id"].to_pylist(), strict=True)
-    )
-    wanted |= {theirs[tile] for tile in wanted & theirs.keys()}
+    pairs = hits.select(["tile_id", "benchmark_tile_id"]).to_pylist()
+    wanted |= {hit["benchmark_tile_id"] for hit in pairs if hit["tile_id"] in wanted}
     chosen = tiles.filter(pc.is_in(tiles["tile_id"], pa.array(sorted(wanted), pa.string())))
     return chosen.sort_by("tile_id")
 
@@ -68,7 +68,7 @@ def _first_by_id(tiles: pa.Table) -> list[dict[str, Any]]:
 def draw_pictures(item: PicturesItem) -> pa.Table:
     """Draw every chosen tile as a PNG of at most 96 px a side."""
     rows = []
-    for tile in item.rows.to_pylist():
+    for tile in pq.read_table(item.plan).to_pylist():
         file = item.roots[tile["dataset"]] / tile["source_path"]
         with open_source(file, tile, item.config) as source:
             pixels, _ = source.read(box_of(tile))

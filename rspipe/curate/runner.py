@@ -123,7 +123,9 @@ def _build(
     tiles = with_fates(tiles, fates)
     packed = _pack(recipe, tiles, roots, corpus_fingerprint, engine)
     chosen = pictures.choose_pictures(tiles, hits)
-    drawn = pictures.PicturesItem(chosen, roots, what.slice)
+    plan = work / f"plan-{corpus_fingerprint}" / "pictures.parquet"
+    write_table(chosen, plan)
+    drawn = pictures.PicturesItem(plan, roots, what.slice)
     engine.map("pictures", _run_part, [((pictures.draw_pictures, drawn), packed / PICTURES)])
     _write_ledger(packed, ledger, hits)
     _finish(recipe, packed, ledger, corpus_fingerprint)
@@ -153,9 +155,12 @@ def _pack(
     )
     shards = pack_stage.plan_shards(kept, recipe.what.pack.shard_bytes) if kept.num_rows else []
     names = [folder / DATA / shard_name(i, len(shards)) for i in range(len(shards))]
+    plans = [folder.with_name(f"plan-{corpus_fingerprint}") / name.name for name in names]
+    for shard, plan in zip(shards, plans, strict=True):
+        write_table(shard, plan)
     items = [
-        pack_stage.PackItem(shard, roots, recipe.what.slice, recipe.what.pack.row_group_bytes)
-        for shard in shards
+        pack_stage.PackItem(plan, roots, recipe.what.slice, recipe.what.pack.row_group_bytes)
+        for plan in plans
     ]
     (folder / DATA).mkdir(parents=True, exist_ok=True)
     engine.map("pack", pack_stage.write_shard, list(zip(items, names, strict=True)))
