@@ -44,7 +44,7 @@ class EvalResult(Strict):
     """0..1, higher is better."""
     ci_low: float | None = None
     ci_high: float | None = None
-    """95 % bootstrap interval over test images."""
+    """95 % bootstrap interval over test images; null with a single image."""
     n_train: int | None = None
     """Training images; with folds, of the first."""
     n_test: int | None = None
@@ -67,8 +67,8 @@ class Scores:
     """What an evaluator found, headline first."""
 
     value: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     per_class: dict[str, float | None] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     """JSON-able: further scores with intervals, settings that were chosen on the way."""
@@ -106,8 +106,8 @@ class Scores:
         of_classes = dict(zip(classes, triples[len(names) :], strict=True))
         return cls(
             value=float(found.values[0]),
-            ci_low=float(found.low[0]),
-            ci_high=float(found.high[0]),
+            ci_low=triples[0][1],
+            ci_high=triples[0][2],
             per_class={name: triple[0] for name, triple in of_classes.items()},
             extra={
                 **further,

@@ -83,9 +83,7 @@ class Benchmark:
         if not self.folds or any(not len(fold.test) for fold in self.folds):
             return f"no image to score among {len(self.records)}; see test_splits of its card"
         if any(not len(fold.train) for fold in self.folds):
-            return (
-                f"no image to train on among {len(self.records)}; see train_splits of its card"
-            )
+            return f"no image to train on among {len(self.records)}; see train_splits of its card"
         return None
 
 

@@ -29,9 +29,7 @@ class CellStore:
         try:
             return EvalResult.model_validate_json(json.dumps(read_json(path)["row"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise RspipeError(
-                f"{path}: not a finished cell; delete it and run again"
-            ) from error
+            raise RspipeError(f"{path}: not a finished cell; delete it and run again") from error
 
     def save(self, row: EvalResult, scores: Scores | None) -> None:
         """Write a cell: arrays first, so that a row on disk never lacks them."""

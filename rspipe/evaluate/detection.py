@@ -134,8 +134,8 @@ def _example(
         ],
         "found": [
             {"label": names[k], "score": round(float(score), 4), "box": box.round(2).tolist()}
-            for k, score, box in list(
-                zip(found.labels, found.scores, found.boxes, strict=True)
-            )[:20]
+            for k, score, box in list(zip(found.labels, found.scores, found.boxes, strict=True))[
+                :20
+            ]
         ],
     }

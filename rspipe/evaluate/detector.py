@@ -136,16 +136,12 @@ def fit_head(
     optimiser = torch.optim.AdamW(head.parameters(), lr=settings.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     draws = torch.Generator().manual_seed(seed)
-    for _ in tqdm(
-        range(settings.steps), "detection: fit", unit="step", leave=False, disable=None
-    ):
+    for _ in tqdm(range(settings.steps), "detection: fit", unit="step", leave=False, disable=None):
         chosen = torch.randint(len(grids), (settings.images_per_step,), generator=draws)
         logits, boxes = head(grids[chosen].to(device))
-        loss = detection_loss(
-            logits, boxes, [_moved(wanted[i], device) for i in chosen.tolist()]
-        )
+        loss = detection_loss(logits, boxes, [_moved(wanted[i], device) for i in chosen.tolist()])
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(head.parameters(), 10.0)
         optimiser.step()
         schedule.step()

@@ -146,9 +146,7 @@ def cut_tiles(pixels: UInt8[np.ndarray, "B H W 3"], tiles: int) -> UInt8[np.ndar
 
 def _tiles(task: Task, what: What) -> int:
     """Tiles per side in which images of a task are encoded."""
-    return {"segmentation": what.segmentation.tiles, "detection": what.detector.tiles}.get(
-        task, 1
-    )
+    return {"segmentation": what.segmentation.tiles, "detection": what.detector.tiles}.get(task, 1)
 
 
 def _batches(
@@ -165,9 +163,7 @@ def _batches(
         try:
             image = to_rgb(decode((benchmark.root / path).read_bytes(), path))
         except (UnreadableImage, OSError) as error:
-            unreadable[path] = (
-                error.reason if isinstance(error, UnreadableImage) else str(error)
-            )
+            unreadable[path] = error.reason if isinstance(error, UnreadableImage) else str(error)
             continue
         positions.append(position)
         pixels.append(resize(image, size_px))

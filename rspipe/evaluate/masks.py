@@ -36,9 +36,7 @@ class MaskLegend:
             RecipeError: the card names no classes, or mixes values and colours.
         """
         if card.classes is None:
-            raise RecipeError(
-                f"card {card.name!r}: masks need `classes`, a map of names to values"
-            )
+            raise RecipeError(f"card {card.name!r}: masks need `classes`, a map of names to values")
         legend: Mapping[str, int | str] = (
             card.classes
             if isinstance(card.classes, dict)

@@ -51,9 +51,7 @@ def to_table(rows: Sequence[EvalResult]) -> str:
     cells = {(row.benchmark, row.protocol, row.metric): dict[str, str]() for row in done}
     for row in done:
         cells[row.benchmark, row.protocol, row.metric][str(row.encoder)] = _with_interval(row)
-    body = [
-        [*map(str, key), *(found.get(e, "") for e in encoders)] for key, found in cells.items()
-    ]
+    body = [[*map(str, key), *(found.get(e, "") for e in encoders)] for key, found in cells.items()]
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
@@ -64,6 +62,8 @@ def to_table(rows: Sequence[EvalResult]) -> str:
 
 
 def _with_interval(row: EvalResult) -> str:
+    if row.ci_low is None:
+        return f"{row.value:.3f} [one image]"
     return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
 
 

@@ -63,9 +63,7 @@ def evaluate(recipe: EvalRecipe) -> Path:
     """
     started = time.perf_counter()
     out = Path(recipe.out_folder)
-    typer.echo(
-        f"evaluate {recipe.name}: reads {recipe.encoder} and {recipe.data}, writes {out}"
-    )
+    typer.echo(f"evaluate {recipe.name}: reads {recipe.encoder} and {recipe.data}, writes {out}")
     check_protocols(recipe.what)
     device = pick_device(recipe.how.device)
     encoders = load_encoders(recipe, device)
@@ -214,9 +212,7 @@ def _fill(
     lack = found.benchmark.lacks()
     if lack is not None:
         faults = "; ".join(f"{path}: {why}" for path, why in list(found.unreadable.items())[:3])
-        return _without_score(
-            row, f"{lack}; {len(found.unreadable)} unreadable, {faults}"
-        ), None
+        return _without_score(row, f"{lack}; {len(found.unreadable)} unreadable, {faults}"), None
     started = time.perf_counter()
     try:
         scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
@@ -227,9 +223,7 @@ def _fill(
     return _with_score(row, found, scores, time.perf_counter() - started), scores
 
 
-def _with_score(
-    row: EvalResult, found: Extraction, scores: Scores, elapsed_s: float
-) -> EvalResult:
+def _with_score(row: EvalResult, found: Extraction, scores: Scores, elapsed_s: float) -> EvalResult:
     unreadable = {**found.unreadable, **scores.unreadable}
     records = found.benchmark.records
     scored = [

@@ -186,7 +186,7 @@ def fit_layer(
         )
         counted = (targets[chosen] != IGNORE).sum().clamp(min=1).to(device)
         optimiser.zero_grad()
-        (loss / counted).backward()
+        torch.autograd.backward(loss / counted)
         optimiser.step()
         schedule.step()
     return layer

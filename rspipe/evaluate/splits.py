@@ -46,16 +46,12 @@ def split_folds(
         train, test = stratified_share(order, strata, train_share)
         return (Fold(train, test),)
     turn = _deal(order, strata, folds)
-    return tuple(
-        Fold(np.flatnonzero(turn != k), np.flatnonzero(turn == k)) for k in range(folds)
-    )
+    return tuple(Fold(np.flatnonzero(turn != k), np.flatnonzero(turn == k)) for k in range(folds))
 
 
 def hash_order(names: Sequence[str], seed: int) -> Indices:
     """Order positions by a hash of their names: random, blind to what stands beside."""
-    keys = [
-        hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in names
-    ]
+    keys = [hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in names]
     return np.array(sorted(range(len(names)), key=keys.__getitem__), dtype=np.int64)
 
 

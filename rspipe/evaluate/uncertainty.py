@@ -33,9 +33,13 @@ def bootstrap(
         seed: of the draws; equal seeds draw equal images, so encoders see the same ones.
 
     Source: Efron 1979, the percentile interval. Differs: resamples in which a score is
-    undefined (a class drew no image) are left out of that score's interval.
+    undefined (a class drew no image) are left out of that score's interval. One image
+    has no interval.
     """
     values = statistic(np.arange(n))
+    if n < 2:
+        unknown = np.full_like(values, np.nan)
+        return Estimates(values, unknown, unknown)
     rng = np.random.default_rng(seed)
     draws = np.stack([statistic(rng.integers(0, n, size=n)) for _ in range(resamples)])
     # A column without any number would make nanquantile warn; zeros stand in and are blanked.

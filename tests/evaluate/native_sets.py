@@ -47,9 +47,7 @@ def write_boxes(folder: Path, count: int = 6):
             pixels = np.full((PX, 2 * PX, 3), 30)
             pixels[y : y + 12, x : x + 12] = 220
             write_image(folder / "JPEGImages" / f"{stem}.png", pixels)
-            write_voc(
-                folder / "Annotations" / f"{stem}.xml", [("lamp", (x, y, x + 12, y + 12))]
-            )
+            write_voc(folder / "Annotations" / f"{stem}.xml", [("lamp", (x, y, x + 12, y + 12))])
         lists = folder / "ImageSets" / "Main"
         lists.mkdir(parents=True, exist_ok=True)
         (lists / f"{split}.txt").write_text("\n".join(stems))

@@ -65,8 +65,6 @@ def test_linear_probe_takes_the_c_that_is_best_on_held_out_train_images(blobs):
 
 def test_linear_probe_with_one_class_says_so(blobs):
     train, _, test, _ = blobs
-    found, notes = LinearClassifier(What(), CPU).predict(
-        train, np.full(300, 2), paths(300), test
-    )
+    found, notes = LinearClassifier(What(), CPU).predict(train, np.full(300, 2), paths(300), test)
     assert (found == 2).all()
     assert notes["C"] is None

@@ -64,12 +64,12 @@ def test_files_of_an_evaluation(native, recipe):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["complete"] is True
     assert manifest["recipe"]["name"] == "quick"
-    flat = list(csv.DictReader((out / "results.csv").open()))
+    flat = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
     assert [row["benchmark"] for row in flat] == [row.benchmark for row in rows_of(out)]
     roofs = next(row for row in rows_of(out) if row.benchmark == "roofs")
-    arrays = np.load(out / "cells" / f"{roofs.cell}.npz")
-    assert arrays["confusion"].shape == (2, 2)
-    assert arrays["predicted_0"].shape == arrays["truth_0"].shape == (32, 32)
+    with np.load(out / "cells" / f"{roofs.cell}.npz") as arrays:
+        assert arrays["confusion"].shape == (2, 2)
+        assert arrays["predicted_0"].shape == arrays["truth_0"].shape == (32, 32)
     examples = json.loads((out / "cells" / f"{roofs.cell}.json").read_text())["examples"]
     assert (native / "roofs" / examples[0]["path"]).is_file()
     assert (native / "roofs" / examples[0]["mask_path"]).is_file()

@@ -31,9 +31,7 @@ def test_counts_over_images_give_torchmetrics_jaccard_with_ignored_pixels():
 def test_layer_before_resizing_equals_layer_after():
     torch.manual_seed(0)
     grids, layer = torch.randn(2, 6, 4, 5), torch.nn.Conv2d(6, 3, 1)
-    torch.testing.assert_close(
-        upsample(layer(grids), (16, 20)), layer(upsample(grids, (16, 20)))
-    )
+    torch.testing.assert_close(upsample(layer(grids), (16, 20)), layer(upsample(grids, (16, 20))))
 
 
 def test_layer_learns_what_tokens_hold_and_ignored_pixels_teach_nothing():

@@ -14,9 +14,7 @@ def records(splits, labels=None):
 
 
 def folds_of(splits, folds=1, labels=None, **card):
-    return split_folds(
-        records(splits, labels), DatasetCard(name="x", **card), 0.8, folds, seed=0
-    )
+    return split_folds(records(splits, labels), DatasetCard(name="x", **card), 0.8, folds, seed=0)
 
 
 def test_card_splits_go_before_names():

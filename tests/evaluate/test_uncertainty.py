@@ -36,6 +36,12 @@ def test_same_seed_same_interval_and_value_lies_inside():
     assert first.low <= first.values <= first.high
 
 
+def test_one_image_gives_a_value_without_an_interval():
+    found = bootstrap(mean_of(np.array([0.5])), 1, 10, seed=0)
+    assert found.values[0] == 0.5
+    assert np.isnan([found.low[0], found.high[0]]).all()
+
+
 def test_score_that_is_sometimes_undefined_keeps_an_interval_and_a_never_defined_one_none():
     def statistic(images):
         return np.array([1.0 if 0 in images else np.nan, np.nan])
