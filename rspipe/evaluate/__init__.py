@@ -4,14 +4,24 @@
 """
 
 from rspipe.evaluate.base import EvalResult, Evaluator
-from rspipe.evaluate.classification import KnnClassifier, LinearClassifier
+from rspipe.evaluate.classification import (
+    KnnClassifier,
+    LinearClassifier,
+    WhitenedKnnClassifier,
+)
 from rspipe.evaluate.detection import DenseDetection
 from rspipe.evaluate.segmentation import LinearSegmentation
 from rspipe.schema import Task
 
 EVALUATORS: dict[tuple[Task, str], type[Evaluator]] = {
     (evaluator.task, evaluator.protocol): evaluator
-    for evaluator in (KnnClassifier, LinearClassifier, LinearSegmentation, DenseDetection)
+    for evaluator in (
+        KnnClassifier,
+        WhitenedKnnClassifier,
+        LinearClassifier,
+        LinearSegmentation,
+        DenseDetection,
+    )
 }
 
 __all__ = ["EVALUATORS", "EvalResult", "Evaluator"]

@@ -14,7 +14,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Protocols(Strict):
     """Which protocols judge which task: keys of the EVALUATORS table."""
 
-    classification: tuple[str, ...] = ("knn", "linear")
+    classification: tuple[str, ...] = ("knn", "knn_white", "linear")
     segmentation: tuple[str, ...] = ("linear",)
     detection: tuple[str, ...] = ("linear_detector",)
 

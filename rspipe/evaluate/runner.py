@@ -263,7 +263,11 @@ def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> Eva
         pooling=what.pooling if benchmark.task == "classification" else "tokens",
         seed=what.seed,
         cell=cell.fingerprint,
-        extra={"unreadable": found.unreadable, "n_unlabelled": benchmark.n_unlabelled},
+        extra={
+            "unreadable": found.unreadable,
+            "n_unlabelled": benchmark.n_unlabelled,
+            "classes": list(benchmark.classes),
+        },
     )
 
 

@@ -66,6 +66,7 @@ def _looks_like_coco(text: str) -> bool:
 
 
 def _image_named(name: str, tree: FileTree) -> str | None:
+    """Find the image of that very name: a mask often differs from it in the suffix alone."""
+    wanted = PurePosixPath(name).name
     found = tree.images_by_stem.get(PurePosixPath(name).stem, ())
-    exact = [path for path in found if PurePosixPath(path).name == PurePosixPath(name).name]
-    return next(iter(exact or found), None)
+    return next((path for path in found if PurePosixPath(path).name == wanted), None)

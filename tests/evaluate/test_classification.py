@@ -4,7 +4,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from rspipe.evaluate.classification import KnnClassifier, LinearClassifier
+from rspipe.evaluate.classification import (
+    KnnClassifier,
+    LinearClassifier,
+    WhitenedKnnClassifier,
+    whitening,
+)
 from rspipe.evaluate.config import Knn, LinearProbe, What
 
 CPU = torch.device("cpu")
@@ -68,3 +73,25 @@ def test_linear_probe_with_one_class_says_so(blobs):
     found, notes = LinearClassifier(What(), CPU).predict(train, np.full(300, 2), paths(300), test)
     assert (found == 2).all()
     assert notes["C"] is None
+
+
+def test_whitened_features_are_uncorrelated_and_of_one_spread(blobs):
+    train = blobs[0] * np.geomspace(1, 50, 8, dtype=np.float32)
+    mean, matrix = whitening(train, damping=0)
+    np.testing.assert_allclose(np.cov(((train - mean) @ matrix).T), np.eye(8), atol=1e-4)
+
+
+def test_whitening_damps_directions_without_spread(blobs):
+    train = blobs[0].copy()
+    train[:, 7] = train[:, 6]
+    mean, matrix = whitening(train)
+    assert np.cov(((train - mean) @ matrix).T).diagonal().max() <= 1.001
+
+
+def test_whitened_knn_does_not_depend_on_the_scale_of_a_feature(blobs):
+    train, labels, test, _ = blobs
+    knn = WhitenedKnnClassifier(What(), CPU)
+    scale = np.array([1, 1, 1, 1, 1, 1, 1, 3], dtype=np.float32)
+    plain, _ = knn.predict(train, labels, paths(300), test)
+    scaled, _ = knn.predict(train * scale, labels, paths(300), test * scale)
+    assert (plain == scaled).mean() > 0.97

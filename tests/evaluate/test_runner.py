@@ -112,7 +112,7 @@ def test_killed_run_repeats_no_finished_cell(native, recipe, monkeypatch):
     )
     assert numbers(evaluate(recipe(native))) == straight
     assert not set(filled) & set(again)
-    assert len(filled) + len(again) == 8
+    assert len(filled) + len(again) == 10
 
 
 def test_finished_evaluation_fills_nothing(native, recipe, monkeypatch):
@@ -128,7 +128,7 @@ def test_changed_protocol_settings_redo_only_its_cells(native, recipe):
     changed = {
         row.protocol: row.cell for row in rows_of(evaluate(recipe(native, {"knn": {"k": 3}})))
     }
-    assert [name for name in cells if cells[name] != changed[name]] == ["knn"]
+    assert [name for name in cells if cells[name] != changed[name]] == ["knn", "knn_white"]
 
 
 def test_unreadable_images_are_counted_and_named(native, recipe):
