@@ -243,6 +243,8 @@ class Encoder(nn.Module):
             WeightsError: a file is absent or unreadable, a key is missing or unexpected, or the
                 features of the made image differ from those noted at saving.
         """
+        if not (folder / CARD_FILE).is_file():
+            raise WeightsError(f"{folder}: no finished encoder here; run `make pretrain` first")
         try:
             card = json.loads((folder / CARD_FILE).read_text())
             config = EncoderConfig.model_validate_json(json.dumps(card["config"]))
