@@ -35,10 +35,7 @@ curate: data ## Native data sets → data/corpus
 	$(RUN)rspipe curate $(RECIPES)/curate.yaml $(DATA_ARG) $(ARGS)
 
 pretrain: $(READY) ## Corpus → data/runs
-	@for recipe in $(RECIPES)/pretrain*.yaml; do \
-		echo "$(RUN)rspipe pretrain $$recipe $(ARGS)"; \
-		$(RUN)rspipe pretrain $$recipe $(ARGS) || exit $$?; \
-	done
+	$(RUN)rspipe pretrain $(RECIPES)/pretrain.yaml $(ARGS)
 
 eval: data ## Run × benchmarks → data/results
 	$(RUN)rspipe eval $(RECIPES)/eval.yaml $(DATA_ARG) $(ARGS)

@@ -68,7 +68,7 @@ def test_weights_of_another_run_are_refused(saved, tmp_path):
 
 
 def test_folder_without_card_is_an_error_with_a_next_move(tmp_path):
-    with pytest.raises(WeightsError, match="want a folder written by pre-training"):
+    with pytest.raises(WeightsError, match="no finished encoder here"):
         Encoder.load(tmp_path)
 
 
@@ -143,3 +143,9 @@ def test_impossible_shapes_are_refused(wrong):
 def test_models_that_cannot_be_masked_are_refused(name):
     with pytest.raises(RecipeError, match=name):
         Encoder(TINY.model_copy(update={"timm_name": name}))
+
+
+def test_card_that_is_no_card_is_an_error_with_a_next_move(tmp_path):
+    (tmp_path / "encoder.json").write_text('{"config": 3}')
+    with pytest.raises(WeightsError, match="want a folder written by pre-training"):
+        Encoder.load(tmp_path)
