@@ -1,7 +1,7 @@
 """What an evaluator is, and the row that it fills."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -117,6 +117,7 @@ class Scores:
         )
 
 
+@runtime_checkable
 class Evaluator(Protocol):
     """One protocol of one task: train something small on frozen features, score it."""
 

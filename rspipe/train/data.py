@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -23,6 +23,7 @@ from rspipe.train.config import PretrainWhat
 _AHEAD = 2
 
 
+@runtime_checkable
 class Images(Protocol):
     """What training needs of a corpus; `rspipe.corpus.reader.Corpus` is one."""
 
