@@ -22,7 +22,7 @@ class ExcludeConfig(Strict):
 
 
 class StretchConfig(Strict):
-    """How rasters that are not 8-bit become 8-bit: one linear stretch per scene and band."""
+    """How rasters that are not 8-bit become 8-bit: one linear stretch per scene."""
 
     low_percentile: float = Field(default=2.0, ge=0, le=100)
     high_percentile: float = Field(default=98.0, ge=0, le=100)

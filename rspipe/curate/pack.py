@@ -18,7 +18,7 @@ from rspipe.curate.config import SliceConfig
 from rspipe.curate.slice import box_of, open_source
 from rspipe.io import images
 
-VERSION = 1
+VERSION = 2
 
 Row = dict[str, Any]
 _PNG_BYTES_PER_VALUE = 0.6  # a photograph's PNG against its raw bytes; only plans shard sizes

@@ -24,7 +24,7 @@ from rspipe.errors import UnreadableImage
 from rspipe.io import images, raster
 from rspipe.schema import TILE_SCHEMA, Box
 
-VERSION = 1
+VERSION = 2
 
 Row = dict[str, Any]
 Bounds = tuple[float, float, float, float]

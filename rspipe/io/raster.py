@@ -48,16 +48,14 @@ class RasterFacts:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Maps raw values linearly to 0..255, per band: low → 0, high → 255, clipped."""
+    """Maps raw values linearly to 0..255: low → 0, high → 255, clipped."""
 
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: float
+    high: float
 
     def apply(self, raw: NDArray[np.floating]) -> Pixels:
         """Stretch (C, H, W) raw values into uint8 (H, W, C), rounding half to even."""
-        low = np.asarray(self.low)[:, None, None]
-        span = np.maximum(np.asarray(self.high)[:, None, None] - low, 1e-12)
-        scaled = np.clip((raw - low) / span, 0.0, 1.0) * 255.0
+        scaled = np.clip((raw - self.low) / max(self.high - self.low, 1e-12), 0.0, 1.0) * 255.0
         return np.ascontiguousarray(np.rint(scaled).astype(np.uint8).transpose(1, 2, 0))
 
 
@@ -80,25 +78,24 @@ class Scene:
         if stretch is None:
             pixels = np.ascontiguousarray(raw.astype(np.uint8).transpose(1, 2, 0))
         else:
-            pixels = stretch.apply(np.where(np.isfinite(raw), raw, stretch.low[0]))
+            pixels = stretch.apply(np.where(np.isfinite(raw), raw, stretch.low))
         pixels[~valid] = 0
         return pixels, valid
 
     def percentile_stretch(self, low: float, high: float) -> Stretch:
-        """Find the stretch between two percentiles of the scene's valid values, per band.
+        """Find the stretch between two percentiles of the scene's valid values.
 
-        Looks at a decimated read of at most 1024 px a side: cheap, and the same on any machine.
+        All bands share it, so that colours keep their ratios: a stretch band by band turns a
+        scene of sea and desert into cyan and yellow. Looks at a decimated read of at most 1024 px
+        a side: cheap, and the same on any machine.
         """
         scale = max(1.0, max(self._dataset.height, self._dataset.width) / _OVERVIEW_PX)
-        shape = (
-            math.ceil(self._dataset.height / scale),
-            math.ceil(self._dataset.width / scale),
-        )
+        shape = (math.ceil(self._dataset.height / scale), math.ceil(self._dataset.width / scale))
         raw, valid = self._read_raw(None, shape)
         if not valid.any():
-            return Stretch((0.0,) * len(self._bands), (1.0,) * len(self._bands))
-        bounds = np.percentile(raw[:, valid], [low, high], axis=1)
-        return Stretch(tuple(map(float, bounds[0])), tuple(map(float, bounds[1])))
+            return Stretch(0.0, 1.0)
+        bounds = np.percentile(raw[:, valid], [low, high])
+        return Stretch(float(bounds[0]), float(bounds[1]))
 
     def bounds_4326(self, box: Box) -> tuple[float, float, float, float] | None:
         """West, south, east, north of a window in degrees; None without a CRS."""

@@ -78,13 +78,21 @@ def test_one_stretch_serves_all_windows_of_a_scene(write):
     assert whole.max() == 255
 
 
+def test_a_stretch_keeps_the_ratio_of_colours(write):
+    values = np.stack([np.full((20, 40), v) for v in (100, 200, 400)]).astype("uint16")
+    values[:, 0, 0] = 0
+    with raster.open_scene(write(values), "a", (1, 2, 3)) as scene:
+        pixels, _ = scene.read(Box(y0=5, x0=5, y1=6, x1=6), scene.percentile_stretch(0, 100))
+    np.testing.assert_allclose(pixels[0, 0] / 255, [0.25, 0.5, 1], atol=0.01)
+
+
 def test_nodata_is_invalid_and_outside_the_stretch(write):
     values = ramp(1, "uint16")
     values[:, :5] = 0
     with raster.open_scene(write(values, nodata=0), "a", (1,)) as scene:
         stretch = scene.percentile_stretch(0, 100)
         _, valid = scene.read(Box(y0=0, x0=0, y1=20, x1=40), stretch)
-    assert stretch.low[0] > 0
+    assert stretch.low > 0
     assert not valid[:5].any()
 
 
