@@ -75,4 +75,4 @@ bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain
 
 clean: ## Delete the demo's outputs (not the environment)
-	rm -rf data/demo data/work data/corpus/demo data/runs/demo* data/results/demo
+	rm -rf data/demo data/stages data/corpus/demo data/runs/demo* data/results/demo

@@ -12,7 +12,7 @@ RECIPE = """
 name: t
 data: {data}
 out: {out}
-work: {work}
+stages: {stages}
 what:
   slice: {{tile_px: 64, stride_px: 64, larger_than_px: 128, max_nodata_fraction: 0.25,
            max_flatness: 0.95}}
@@ -33,14 +33,14 @@ class Curation:
         return self.folder / "corpus"
 
     @property
-    def work(self) -> Path:
-        return self.folder / "work"
+    def stages(self) -> Path:
+        return self.folder / "stages"
 
     def start(self) -> subprocess.Popen:
         self.folder.mkdir(exist_ok=True)
         recipe = self.folder / "curate.yaml"
         recipe.write_text(
-            RECIPE.format(data=self.data, out=self.corpus, work=self.work, workers=self.workers)
+            RECIPE.format(data=self.data, out=self.corpus, stages=self.stages, workers=self.workers)
         )
         command = [sys.executable, "-m", "rspipe.cli", "curate", str(recipe)]
         log = (self.folder / "log.txt").open("a")

@@ -94,8 +94,8 @@ class CurateRecipe(Strict):
     """A folder; every folder in it is one dataset in its native layout."""
     out: Path | None = None
     """The corpus folder; null: data/corpus/<name>."""
-    work: Path | None = None
-    """Where stages leave their tables; null: data/work/curate."""
+    stages: Path | None = None
+    """Where stages leave their tables; null: data/stages."""
     what: CurateWhat = CurateWhat()
     how: CurateHow = CurateHow()
 
@@ -105,6 +105,6 @@ class CurateRecipe(Strict):
         return self.out or Path("data/corpus") / self.name
 
     @property
-    def work_folder(self) -> Path:
+    def stages_folder(self) -> Path:
         """Where the stages' tables go."""
-        return self.work or Path("data/work/curate")
+        return self.stages or Path("data/stages")

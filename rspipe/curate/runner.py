@@ -77,11 +77,11 @@ def _build(
     engine: "_Engine",
 ) -> None:
     """Run the six stages."""
-    what, work = recipe.what, recipe.work_folder
+    what, stages = recipe.what, recipe.stages_folder
     roots = {d.name: d.tree.root.absolute() for d in datasets}
     cards = {d.name: d.card for d in datasets}
 
-    ingested = StageFolder.of(work, "ingest", ingest_stage.VERSION, None, source)
+    ingested = StageFolder.of(stages, "ingest", ingest_stage.VERSION, None, source)
     count = sum(len(d.tree.files) for d in datasets)
     per_part = max(_FILES_PER_PARTITION, -(-count // _MOST_PARTITIONS))
     parts = [item for d in datasets for item in ingest_stage.partitions(d, per_part)]
@@ -89,7 +89,7 @@ def _build(
     order = range(len(parts))
 
     kept = StageFolder.of(
-        work, "exclude", exclude_stage.VERSION, what.exclude, ingested.fingerprint
+        stages, "exclude", exclude_stage.VERSION, what.exclude, ingested.fingerprint
     )
     engine.run(
         kept,
@@ -97,7 +97,7 @@ def _build(
         [exclude_stage.ExcludeItem(ingested.part(i), cards, what.exclude) for i in order],
     )
 
-    sliced = StageFolder.of(work, "slice", slice_stage.VERSION, what.slice, kept.fingerprint)
+    sliced = StageFolder.of(stages, "slice", slice_stage.VERSION, what.slice, kept.fingerprint)
     engine.run(
         sliced,
         slice_stage.slice_images,
@@ -105,12 +105,14 @@ def _build(
     )
     tiles = read_tables([sliced.part(i) for i in order], TILE_SCHEMA)
 
-    deduped = StageFolder.of(work, "dedup", dedup_stage.VERSION, what.dedup, sliced.fingerprint)
+    deduped = StageFolder.of(stages, "dedup", dedup_stage.VERSION, what.dedup, sliced.fingerprint)
     fates = _whole_table(
         deduped.table("fates"), FATE_SCHEMA, lambda: dedup_stage.dedup(tiles, what.dedup)
     )
 
-    clean = StageFolder.of(work, "leakage", leakage_stage.VERSION, what.dedup, deduped.fingerprint)
+    clean = StageFolder.of(
+        stages, "leakage", leakage_stage.VERSION, what.dedup, deduped.fingerprint
+    )
     hits = _whole_table(
         clean.table("hits"),
         HIT_SCHEMA,
@@ -123,7 +125,7 @@ def _build(
     tiles = with_fates(tiles, fates)
     packed = _pack(recipe, tiles, roots, corpus_fingerprint, engine)
     chosen = pictures.choose_pictures(tiles, hits)
-    plan = work / f"plan-{corpus_fingerprint}" / "pictures.parquet"
+    plan = stages / f"plan-{corpus_fingerprint}" / "pictures.parquet"
     write_table(chosen, plan)
     drawn = pictures.PicturesItem(plan, roots, what.slice)
     engine.map("pictures", _run_part, [((pictures.draw_pictures, drawn), packed / PICTURES)])
@@ -149,7 +151,7 @@ def _pack(
     engine: "_Engine",
 ) -> Path:
     """Write the shards of the tiles that are left; returns the folder they are in."""
-    folder = recipe.work_folder / f"pack-{corpus_fingerprint}"
+    folder = recipe.stages_folder / f"pack-{corpus_fingerprint}"
     kept = tiles.filter(tiles["drop_stage"].is_null()).sort_by(
         [(key, "ascending") for key in ("dataset", "source_path", "y0", "x0")]
     )

@@ -21,18 +21,18 @@ class StageFolder:
     path: Path
 
     @classmethod
-    def of(cls, work: Path, stage: str, version: int, config: Any, source: str) -> "StageFolder":
+    def of(cls, stages: Path, stage: str, version: int, config: Any, source: str) -> "StageFolder":
         """Name the folder for a stage.
 
         Args:
-            work: folder of all stages.
+            stages: folder of all stages.
             stage: the stage's name.
             version: raised whenever the stage's code changes its results.
             config: the part of the recipe that changes this stage's results.
             source: fingerprint of the stage's input.
         """
         own = fingerprint(stage, version, config, source)
-        return cls(stage, own, work / f"{stage}-{own}")
+        return cls(stage, own, stages / f"{stage}-{own}")
 
     def part(self, index: int) -> Path:
         """Path of one partition's table."""

@@ -18,7 +18,7 @@ def curated(real_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     recipe = folder / "curate.yaml"
     recipe.write_text(
-        f"name: real\ndata: {real_data}\nout: {folder / 'corpus'}\nwork: {folder / 'work'}\n"
+        f"name: real\ndata: {real_data}\nout: {folder / 'corpus'}\nstages: {folder / 'stages'}\n"
         "what: {slice: {tile_px: 256, stride_px: 256, larger_than_px: 512}}\n"
         "how: {dashboard: false}\n"
     )

@@ -12,7 +12,10 @@ from PIL import Image
 
 from rspipe.corpus.reader import Corpus
 from rspipe.corpus.verify import verify
+from rspipe.curate.config import CurateRecipe
 from rspipe.curate.dedup.hashing import orient
+from rspipe.curate.runner import curate
+from rspipe.recipe import load_recipe
 from rspipe.schema import ORIENTATIONS
 
 
@@ -27,20 +30,20 @@ def digests(curation):
 
 
 def parts(curation, stage):
-    return len(list(curation.work.glob(f"{stage}-*/part-*.parquet")))
+    return len(list(curation.stages.glob(f"{stage}-*/part-*.parquet")))
 
 
 MOMENTS = {
-    "before any table": lambda c: c.work.parent.exists(),
+    "before any table": lambda c: c.stages.parent.exists(),
     "in ingest": lambda c: parts(c, "ingest") >= 2,
     "in exclude": lambda c: parts(c, "exclude") >= 1,
     "in slice": lambda c: parts(c, "slice") >= 2,
     "late in slice": lambda c: parts(c, "slice") >= 6,
-    "after dedup": lambda c: any(c.work.glob("dedup-*/fates.parquet")),
-    "after leakage": lambda c: any(c.work.glob("leakage-*/hits.parquet")),
-    "in pack": lambda c: any(c.work.glob("pack-*/data")),
-    "while pictures are drawn": lambda c: any(c.work.glob("pack-*/data/train-*.parquet")),
-    "while the ledger is written": lambda c: any(c.work.glob("pack-*/ledger")),
+    "after dedup": lambda c: any(c.stages.glob("dedup-*/fates.parquet")),
+    "after leakage": lambda c: any(c.stages.glob("leakage-*/hits.parquet")),
+    "in pack": lambda c: any(c.stages.glob("pack-*/data")),
+    "while pictures are drawn": lambda c: any(c.stages.glob("pack-*/data/train-*.parquet")),
+    "while the ledger is written": lambda c: any(c.stages.glob("pack-*/ledger")),
 }
 
 
@@ -71,17 +74,11 @@ def test_a_second_run_finds_its_work_done(small):
 def test_a_changed_recipe_reuses_what_it_does_not_change(small, tmp_path):
     changed = replace(small, folder=tmp_path / "c")
     changed.run()
-    stages = {path.name for path in changed.work.iterdir()}
-    recipe = (changed.folder / "curate.yaml").read_text()
-    from rspipe.curate.config import CurateRecipe
-    from rspipe.curate.runner import curate
-    from rspipe.recipe import load_recipe
-
-    (changed.folder / "curate.yaml").write_text(recipe)
+    before = {path.name for path in changed.stages.iterdir()}
     curate(
         load_recipe(changed.folder / "curate.yaml", CurateRecipe, ["what.dedup.max_hamming_bits=0"])
     )
-    new = {path.name.split("-")[0] for path in changed.work.iterdir() if path.name not in stages}
+    new = {path.name.split("-")[0] for path in changed.stages.iterdir() if path.name not in before}
     assert new == {"dedup", "leakage"}
 
 
