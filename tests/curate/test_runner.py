@@ -79,7 +79,7 @@ def test_a_changed_recipe_reuses_what_it_does_not_change(small, tmp_path):
         load_recipe(changed.folder / "curate.yaml", CurateRecipe, ["what.dedup.max_hamming_bits=0"])
     )
     new = {path.name.split("-")[0] for path in changed.stages.iterdir() if path.name not in before}
-    assert new == {"dedup", "leakage"}
+    assert new == {"dedup", "leakage", "plan"}
 
 
 def test_the_corpus_is_what_its_manifest_says(small):
