@@ -22,6 +22,7 @@ what:
   objective: {{name: {objective}, decoder_width: 32, decoder_depth: 1, decoder_heads: 2}}
   images_per_step: 32
   steps: 60
+  base_lr: 3e-2
 how: {{checkpoint_every_steps: 7, log_every_steps: 1, torch_threads: 1, loader_threads: {threads}}}
 """
 
