@@ -14,7 +14,7 @@ from rspipe.curate.dedup.clusters import Pair
 from rspipe.curate.dedup.matching import Tiles, find_hits
 from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA
 
-VERSION = 1
+VERSION = 2
 
 
 def find_leaks(tiles: pa.Table, fates: pa.Table, config: DedupConfig) -> pa.Table:

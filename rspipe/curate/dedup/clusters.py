@@ -5,7 +5,7 @@ unlike C) cannot drop a picture that resembles no survivor; the connected compon
 as `cluster_id`, with its diameter, for people to look at.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rspipe.curate.dedup.hashing import INVERSE
-
-_KINDS = ("bytes", "pixels", "near")
 
 
 @dataclass(frozen=True)
@@ -44,25 +42,31 @@ def choose_dropped(pairs: list[Pair], rank: NDArray[np.int64]) -> dict[int, Pair
     """Choose which tiles go, best first: a tile stays unless it matches one that stays.
 
     Args:
-        pairs: matches; each drops its `copy` in favour of its `original` or the other way round.
+        pairs: matches. Equal tiles (kind bytes or pixels) are linked to the best of them, and
+            near matches hold between those best ones (see `matching.find_duplicates`).
         rank: keep rank per tile, smaller is better, all different.
 
     Returns:
         The dropped tiles, each with the pair, turned so that `original` is kept. Of several
-        survivors that match, the most alike is named: bytes before pixels before near, then the
-        smaller distance, then the better rank.
+        survivors that match nearly, the one with the smaller distance is named, then the better.
     """
     better: dict[int, list[Pair]] = {}
+    equal: dict[int, Pair] = {}
     for pair in pairs:
         turned = pair if rank[pair.original] < rank[pair.copy] else reverse(pair)
-        better.setdefault(turned.copy, []).append(turned)
+        if pair.kind == "near":
+            better.setdefault(turned.copy, []).append(turned)
+        else:
+            equal[turned.copy] = turned
     dropped: dict[int, Pair] = {}
     for tile in sorted(better, key=lambda t: rank[t]):
         kept = [pair for pair in better[tile] if pair.original not in dropped]
         if kept:
-            dropped[tile] = min(
-                kept, key=lambda p: (_KINDS.index(p.kind), p.distance_bits, rank[p.original])
-            )
+            dropped[tile] = min(kept, key=lambda p: (p.distance_bits, rank[p.original]))
+    for tile, pair in equal.items():
+        # What is equal to a near copy matches that copy's survivor just as directly.
+        survivor = dropped.get(pair.original)
+        dropped[tile] = pair if survivor is None else replace(survivor, copy=tile)
     return dropped
 
 

@@ -5,8 +5,8 @@ benchmarks), so both mean the same by "the same picture".
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -62,46 +62,69 @@ class Tiles:
         spread = self.thumbnails.reshape(len(self), -1).std(axis=1)
         return np.asarray(spread >= min_std)
 
+    def take(self, rows: NDArray[np.int64]) -> "Tiles":
+        """Some of the tiles, in the order given."""
+        return Tiles(
+            [self.byte_keys[i] for i in rows],
+            [self.pixel_keys[i] for i in rows],
+            self.hashes[rows],
+            self.thumbnails[rows],
+        )
 
-def find_duplicates(tiles: Tiles, config: DedupConfig) -> list[Pair]:
-    """Find the pairs within one set; of several matches of a pair the surest is given."""
-    pairs = [
-        *_exact_pairs(tiles.byte_keys, tiles.byte_keys, "bytes"),
-        *_exact_pairs(tiles.pixel_keys, tiles.pixel_keys, "pixels"),
-        *_near_pairs(tiles, tiles, config),
+
+def find_duplicates(tiles: Tiles, config: DedupConfig, rank: NDArray[np.int64]) -> list[Pair]:
+    """Find the pairs within one set, as `clusters.choose_dropped` wants them.
+
+    Tiles with equal pixels are linked to the best-ranked of them; near matches are searched among
+    those best ones only, so that thousands of equal tiles cost no more than one.
+
+    Args:
+        tiles: the tiles.
+        config: what counts as the same picture.
+        rank: keep rank per tile, smaller is better.
+    """
+    best: dict[str, int] = {}
+    for index in np.argsort(rank):
+        best.setdefault(tiles.pixel_keys[index], int(index))
+    equal = [
+        Pair(index, best[key], _kind_of_equals(tiles, index, best[key]), 0, "identity", 1.0)
+        for index, key in enumerate(tiles.pixel_keys)
+        if best[key] != index
     ]
-    surest: dict[tuple[int, int], Pair] = {}
-    for pair in pairs:
-        if pair.copy > pair.original:
-            surest.setdefault((pair.copy, pair.original), pair)
-    return [surest[key] for key in sorted(surest)]
+    hubs = np.array(sorted(best.values()), dtype=np.int64)
+    distinct = tiles.take(hubs)
+    near = _near_pairs(distinct, distinct, config)
+    return [
+        *equal,
+        *(
+            replace(pair, copy=int(hubs[pair.copy]), original=int(hubs[pair.original]))
+            for pair in sorted(near, key=lambda p: (p.copy, p.original))
+            if pair.copy > pair.original
+        ),
+    ]
 
 
 def find_hits(tiles: Tiles, benchmark: Tiles, config: DedupConfig) -> list[Pair]:
     """Find the pairs (tile as `copy`, benchmark tile as `original`), one per pair, the surest."""
-    pairs = [
-        *_exact_pairs(tiles.byte_keys, benchmark.byte_keys, "bytes"),
-        *_exact_pairs(tiles.pixel_keys, benchmark.pixel_keys, "pixels"),
-        *_near_pairs(tiles, benchmark, config),
-    ]
-    surest: dict[tuple[int, int], Pair] = {}
-    for pair in pairs:
+    by_key: dict[str, list[int]] = defaultdict(list)
+    for index, key in enumerate(benchmark.pixel_keys):
+        by_key[key].append(index)
+    surest = {
+        (copy, original): Pair(copy, original, kind, 0, "identity", 1.0)
+        for copy, key in enumerate(tiles.pixel_keys)
+        for original in by_key.get(key, ())
+        for kind in [_kind_of_equals(tiles, copy, original, benchmark)]
+    }
+    for pair in _near_pairs(tiles, benchmark, config):
         surest.setdefault((pair.copy, pair.original), pair)
     return [surest[key] for key in sorted(surest)]
 
 
-def _exact_pairs(
-    copies: Sequence[str | None], originals: Sequence[str | None], kind: str
-) -> Iterator[Pair]:
-    """Pair equal keys. Within one set a group of equals is linked to its first member only."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, key in enumerate(originals):
-        if key is not None:
-            groups[key].append(index)
-    same_set = copies is originals
-    for copy, key in enumerate(copies):
-        for original in groups.get(key, ())[: 1 if same_set else None] if key else ():
-            yield Pair(copy, original, kind, 0, "identity", 1.0)
+def _kind_of_equals(tiles: Tiles, copy: int, original: int, others: Tiles | None = None) -> str:
+    """Say whether two tiles with equal pixels are even the same file."""
+    key = tiles.byte_keys[copy]
+    same = key is not None and key == (others or tiles).byte_keys[original]
+    return "bytes" if same else "pixels"
 
 
 def _near_pairs(tiles: Tiles, others: Tiles, config: DedupConfig) -> Iterator[Pair]:

@@ -11,7 +11,7 @@ from rspipe.curate.dedup.clusters import Pair, choose_dropped, component_labels
 from rspipe.curate.dedup.matching import Tiles, find_duplicates
 from rspipe.schema import FATE_SCHEMA
 
-VERSION = 1
+VERSION = 2
 
 REASONS = {
     "bytes": "duplicate_bytes",
@@ -32,8 +32,9 @@ def dedup(tiles: pa.Table, config: DedupConfig) -> pa.Table:
     """
     alive = np.flatnonzero(tiles["drop_stage"].is_null().to_numpy())
     subset = tiles.take(pa.array(alive))
-    pairs = find_duplicates(Tiles.from_table(subset), config)
-    dropped = choose_dropped(pairs, keep_rank(subset))
+    rank = keep_rank(subset)
+    pairs = find_duplicates(Tiles.from_table(subset), config, rank)
+    dropped = choose_dropped(pairs, rank)
     clusters = _describe_clusters(pairs, subset["tile_id"].to_pylist())
     fates = _initial_fates(tiles)
     ids = subset["tile_id"].to_pylist()

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from rspipe.curate.config import DedupConfig
+from rspipe.curate.dedup import matching
+from rspipe.curate.dedup.clusters import choose_dropped
 from rspipe.curate.dedup.hashing import hash_orientations, orient, shrink
-from rspipe.curate.dedup.matching import Tiles, find_duplicates, find_hits
+from rspipe.curate.dedup.matching import Tiles, find_hits
 from rspipe.schema import ORIENTATIONS
 
 
@@ -18,6 +20,10 @@ def tiles_of(greys, keys=None):
         np.stack([hash_orientations(t) for t in thumbnails]),
         thumbnails,
     )
+
+
+def find_duplicates(tiles, config, rank=None):
+    return matching.find_duplicates(tiles, config, np.arange(len(tiles)) if rank is None else rank)
 
 
 def jpeg(grey, quality):
@@ -92,3 +98,23 @@ def test_the_result_does_not_depend_on_the_order_of_tiles(chips):
         frozenset((int(order[p.copy]), int(order[p.original]))) for p in shuffled
     }
     assert len(straight) == 5
+
+
+def test_of_equal_tiles_only_the_best_ranked_stays(chips):
+    """Also where it is not the first of them, and where the hash has no content."""
+    flat = np.full((64, 64), 90, np.uint8)
+    tiles = tiles_of([chips[0]] * 3 + [flat] * 3)
+    rank = np.array([2, 0, 1, 5, 4, 3])
+    dropped = choose_dropped(find_duplicates(tiles, DedupConfig(), rank), rank)
+    assert {copy: pair.original for copy, pair in dropped.items()} == {0: 1, 2: 1, 3: 5, 4: 5}
+
+
+def test_what_equals_a_near_copy_goes_with_it(chips):
+    again = jpeg(orient(chips[0], "rot90"), 80)
+    tiles = tiles_of([again, chips[0], again])
+    rank = np.array([1, 0, 2])
+    dropped = choose_dropped(find_duplicates(tiles, DedupConfig(), rank), rank)
+    assert {c: (p.original, p.orientation) for c, p in dropped.items()} == {
+        0: (1, "rot90"),
+        2: (1, "rot90"),
+    }
