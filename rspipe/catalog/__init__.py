@@ -4,6 +4,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+import yaml
+
 from rspipe.errors import RecipeError
 from rspipe.recipe import read_yaml, validate
 from rspipe.schema import DatasetCard
@@ -43,7 +45,10 @@ def load_card(path: Path) -> DatasetCard:
     Raises:
         RecipeError: not a YAML mapping, an unknown key, or a wrong type.
     """
-    data = read_yaml(path.read_text())
+    try:
+        data = read_yaml(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: a card is a mapping of keys to values")
     return validate(data, DatasetCard, str(path))

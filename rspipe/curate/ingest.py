@@ -147,11 +147,12 @@ def ingest(item: IngestItem) -> pa.Table:
 
 def _row(item: IngestItem, entry: FileEntry) -> dict[str, Any]:
     card, path = item.card, entry.path
+    readable_path = path.encode(errors="surrogateescape").decode(errors="replace")
     row: dict[str, Any] = {
         "dataset": card.name,
         "dataset_version": card.version,
-        "source_path": path,
-        "image_id": image_id(card.name, path),
+        "source_path": readable_path,
+        "image_id": image_id(card.name, readable_path),
         "source_size_bytes": entry.size_bytes,
         "licence": card.licence,
         "licence_url": card.licence_url,
@@ -160,6 +161,8 @@ def _row(item: IngestItem, entry: FileEntry) -> dict[str, Any]:
     }
     if path in item.not_images:
         return drop(row, "ingest", *item.not_images[path])
+    if path != readable_path:
+        return drop(row, "ingest", "unreadable", "its name is not UTF-8: rename it")
     record = item.records.get(path, ImageRecord(source_path=path))
     row |= {"split": record.split} | record.annotation.model_dump()
     try:

@@ -64,5 +64,6 @@ def _walk(root: Path) -> Iterator[FileEntry]:
         folders.sort()
         for name in names:
             full = Path(folder) / name
-            stat = full.stat()
+            # Of a link that leads nowhere the link itself is listed; opening it says what is wrong.
+            stat = full.stat() if full.exists() else full.lstat()
             yield FileEntry(full.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns)
