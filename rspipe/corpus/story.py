@@ -44,5 +44,5 @@ def _window(row: dict[str, Any]) -> str:
 
 def _fate(row: dict[str, Any]) -> str:
     if row["drop_stage"] is None:
-        return "cut or measured by slice" if row["level"] == "file" else "kept"
+        return "passed on to slice" if row["level"] == "file" else "kept"
     return f"dropped by {row['drop_stage']}: {row['drop_reason']} ({row['drop_detail']})"

@@ -179,6 +179,9 @@ def image_id(dataset: str, source_path: str) -> str:
 
 
 def _open(file: Path, path: str, card: DatasetCard) -> dict[str, Any]:
+    if not file.is_file():
+        dead = file.is_symlink() and not file.exists()
+        raise UnreadableImage(path, "a link to nowhere" if dead else "not a regular file")
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         stream.seek(0)

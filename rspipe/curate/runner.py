@@ -64,7 +64,10 @@ def curate(recipe: CurateRecipe) -> Path:
         return recipe.corpus_folder
     with _Engine(recipe.how) as engine:
         _build(recipe, datasets, source, corpus_fingerprint, engine)
-    _report_funnel(read_json(recipe.corpus_folder / MANIFEST)["funnel"])
+    funnel = read_json(recipe.corpus_folder / MANIFEST)["funnel"]
+    _report_funnel(funnel)
+    if not funnel[-1]["kept"]:
+        typer.echo("  warning: no tile was kept; the reasons stand above and in the ledger")
     typer.echo(f"wrote {recipe.corpus_folder} in {time.monotonic() - started:.1f} s")
     return recipe.corpus_folder
 
@@ -110,13 +113,12 @@ def _build(
         deduped.table("fates"), FATE_SCHEMA, lambda: dedup_stage.dedup(tiles, what.dedup)
     )
 
+    alike = what.dedup.model_copy(update={"min_similarity": what.leakage.min_similarity})
     clean = StageFolder.of(
-        stages, "leakage", leakage_stage.VERSION, what.dedup, deduped.fingerprint
+        stages, "leakage", leakage_stage.VERSION, alike.model_dump(), deduped.fingerprint
     )
     hits = _whole_table(
-        clean.table("hits"),
-        HIT_SCHEMA,
-        lambda: leakage_stage.find_leaks(tiles, fates, what.dedup),
+        clean.table("hits"), HIT_SCHEMA, lambda: leakage_stage.find_leaks(tiles, fates, alike)
     )
     fates = leakage_stage.mark_leaks(fates, hits)
 

@@ -190,7 +190,8 @@ class Encoder(nn.Module):
             raise ValueError(
                 f"images have {images.shape[-1]} bands, the encoder reads {self.config.bands}"
             )
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+        # A copy: torch warns of arrays it may not write to, such as decoded pictures.
+        pixels = torch.from_numpy(np.array(images, order="C")).permute(0, 3, 1, 2)
         return self.normalise(pixels.to(self.vit.pos_embed.device))
 
     def normalise(self, pixels: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
@@ -218,6 +219,7 @@ class Encoder(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         state = {k: v.detach().cpu().float().contiguous() for k, v in self.vit.state_dict().items()}
         save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors lets only its owner read it
         card = {
             "rspipe_version": __version__,
             "timm_name": self.config.timm_name,

@@ -29,7 +29,7 @@ class FileTree:
 
     @classmethod
     def scan(cls, root: Path) -> "FileTree":
-        """List a folder and everything below it; links to folders are not followed."""
+        """List a folder and everything below it; a link to a folder is listed, not followed."""
         return cls(root, tuple(sorted(_walk(root), key=lambda entry: entry.path)))
 
     @cached_property
@@ -56,13 +56,16 @@ class FileTree:
 
     def read_text(self, path: str) -> str:
         """Read one file of the tree; bytes that are no UTF-8 become U+FFFD."""
-        return (self.root / path).read_text(errors="replace")
+        file = self.root / path
+        # A pipe would be waited on forever; a dead link is named when it is opened as an image.
+        return file.read_text(errors="replace") if file.is_file() else ""
 
 
 def _walk(root: Path) -> Iterator[FileEntry]:
     for folder, folders, names in os.walk(root):
         folders.sort()
-        for name in names:
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in [*names, *links]:
             full = Path(folder) / name
             # Of a link that leads nowhere the link itself is listed; opening it says what is wrong.
             stat = full.stat() if full.exists() else full.lstat()

@@ -48,6 +48,8 @@ def pretrain(recipe: PretrainRecipe) -> Path:
     precision = resolve_precision(recipe.what.precision, device)
     what = recipe.what.model_copy(update={"precision": precision})
     corpus = Corpus.open(recipe.corpus)
+    if not len(corpus):
+        raise RunError(f"{recipe.corpus}: the corpus holds no tile; its ledger says why")
     folder = RunFolder(recipe.model_copy(update={"what": what}), corpus.fingerprint)
     folder.open()
     if folder.is_complete():

@@ -60,7 +60,17 @@ def test_a_link_that_leads_nowhere_is_unreadable(rows):
     (rows.folder / "gone.png").symlink_to(rows.folder / "nowhere.png")
     found = rows()
     assert found["gone.png"]["drop_reason"] == "unreadable"
-    assert "No such file" in found["gone.png"]["drop_detail"]
+    assert found["gone.png"]["drop_detail"] == "a link to nowhere"
+
+
+def test_a_pipe_is_not_waited_on_and_a_linked_folder_is_named(rows):
+    rows(**{"a.png": None})
+    os.mkfifo(rows.folder / "pipe.jpg")
+    os.mkfifo(rows.folder / "pipe.xml")
+    (rows.folder / "loop").symlink_to(rows.folder)
+    found = rows()
+    assert found["pipe.jpg"]["drop_detail"] == "not a regular file"
+    assert found["pipe.xml"]["drop_reason"] == found["loop"]["drop_reason"] == "not_an_image"
 
 
 def test_a_file_without_permission_is_unreadable(rows):

@@ -59,7 +59,7 @@ class Tiles:
 
     def has_content(self, min_std: float) -> NDArray[np.bool_]:
         """Whether a tile's picture varies enough for its hash to mean anything."""
-        spread = self.thumbnails.reshape(len(self), -1).std(axis=1)
+        spread = self.thumbnails.std(axis=(1, 2))
         return np.asarray(spread >= min_std)
 
     def take(self, rows: NDArray[np.int64]) -> "Tiles":
