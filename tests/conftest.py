@@ -5,8 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.curation import Curation
+
+# Laws, not clocks: a busy machine must not fail a test. Speed is measured in benchmarks.
+settings.register_profile("rspipe", deadline=None)
+settings.load_profile("rspipe")
 
 
 def pytest_addoption(parser):

@@ -1,7 +1,6 @@
 """Run `make curate`, top to bottom. The only file that imports Dask."""
 
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +28,7 @@ from rspipe.curate.dedup import stage as dedup_stage
 from rspipe.curate.ingest import Dataset
 from rspipe.curate.ledger import build_ledger, count_funnel, with_fates
 from rspipe.curate.stage import StageFolder
+from rspipe.io.provenance import code_commit
 from rspipe.io.tables import read_json, read_tables, write_json, write_table
 from rspipe.recipe import fingerprint
 from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA, IMAGE_SCHEMA, SCHEMA_VERSION, TILE_SCHEMA
@@ -187,7 +187,7 @@ def _finish(recipe: CurateRecipe, folder: Path, ledger: pa.Table, corpus_fingerp
         "name": recipe.name,
         "fingerprint": corpus_fingerprint,
         "rspipe_version": rspipe.__version__,
-        "code_commit": _code_commit(),
+        "code_commit": code_commit(),
         "recipe": recipe.model_dump(mode="json"),
         "funnel": count_funnel(ledger),
         "files": {p.relative_to(folder).as_posix(): checksum(p) for p in files},
@@ -217,20 +217,6 @@ def _corpus_fingerprint(recipe: CurateRecipe, source: str) -> str:
 def _is_done(folder: Path, corpus_fingerprint: str) -> bool:
     manifest = folder / MANIFEST
     return manifest.is_file() and read_json(manifest)["fingerprint"] == corpus_fingerprint
-
-
-def _code_commit() -> str | None:
-    """Commit of the checkout that rspipe runs from; None for an installed wheel."""
-    root = Path(rspipe.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    found = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or None
 
 
 def _say_stage(stage: str, rows: int, started: float, path: Path) -> None:

@@ -189,18 +189,6 @@ def carry_boxes(boxes: list[Row] | None, tile: Box, min_share: float) -> list[Ro
     return carried
 
 
-def is_picture(file: Path, name: str) -> bool:
-    """Whether a file is an 8-bit picture that Pillow reads; anything else is a raster.
-
-    Raises:
-        UnreadableImage: it is neither.
-    """
-    with file.open("rb") as stream:
-        if images.sniff_format(stream.read(512)) in images.RASTER_FORMATS:
-            return False
-    return images.read_facts(file.read_bytes(), name).dtype == "uint8"
-
-
 @contextmanager
 def open_source(file: Path, row: Row, config: SliceConfig) -> Iterator[Source]:
     """Open an image for window reads, through Pillow or rasterio as its own bytes need.
@@ -213,9 +201,13 @@ def open_source(file: Path, row: Row, config: SliceConfig) -> Iterator[Source]:
     Raises:
         UnreadableImage: it cannot be opened or, for Pillow's formats, decoded.
     """
-    if is_picture(file, row["source_path"]):
-        yield _Picture(file.read_bytes(), row["source_path"])
-        return
+    with file.open("rb") as stream:
+        kind = images.sniff_format(stream.read(512))
+    if kind not in images.RASTER_FORMATS:
+        data = file.read_bytes()
+        if images.read_facts(data, row["source_path"]).dtype == "uint8":
+            yield _Picture(data, row["source_path"])
+            return
     bands = tuple(row["display_bands"])
     with raster.open_scene(file, row["source_path"], bands) as scene:
         rule = config.stretch

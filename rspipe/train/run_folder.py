@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import yaml
 
 from rspipe import __version__
 from rspipe.errors import RunError
+from rspipe.io.provenance import code_commit
 from rspipe.models.encoder import CARD_FILE, WEIGHTS_FILE
 from rspipe.recipe import fingerprint
 from rspipe.schema import SCHEMA_VERSION
@@ -89,7 +88,7 @@ class RunFolder:
             "schema_version": SCHEMA_VERSION,
             "rspipe_version": __version__,
             "torch_version": torch.__version__,
-            "code_commit": _code_commit(),
+            "code_commit": code_commit(),
             "fingerprint": self.fingerprint,
             "corpus_fingerprint": self.corpus_fingerprint,
             "recipe": self.recipe.model_dump(mode="json"),
@@ -113,18 +112,3 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
         for inner, part in value.items()
         for key, leaf in _flat(part, f"{name}.{inner}" if name else inner).items()
     }
-
-
-def _code_commit() -> str | None:
-    """Ask git for the commit of this code; None where it is installed without one."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    answer = subprocess.run(
-        [git, "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or None
