@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from rspipe.recipe import Strict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Task = Literal["unlabelled", "classification", "detection", "segmentation"]
 
@@ -120,14 +120,51 @@ class ObjectBox(Strict):
 
 
 class Annotation(Strict):
-    """What a dataset says of one of its images."""
+    """What a dataset says of what one of its images shows."""
 
     label: str | None = None
     boxes: tuple[ObjectBox, ...] | None = None
     """Empty means looked at and found nothing; null means nobody looked."""
     mask_path: str | None = None
     """Path of the mask image, relative to the dataset's root."""
+    footprints_path: str | None = None
+    """Path of a GeoJSON file with object outlines in the CRS it states (SpaceNet, xView2 …)."""
+    pair_path: str | None = None
+    """Path of the same place at another time (change detection); the mask speaks of both."""
     caption: str | None = None
+
+
+class Geography(Strict):
+    """Where and when an image was taken, as its dataset says; the file's own marks go first."""
+
+    gsd_m: float | None = None
+    crs: str | None = None
+    xmin: float | None = None
+    """West, in degrees (EPSG:4326)."""
+    ymin: float | None = None
+    xmax: float | None = None
+    ymax: float | None = None
+    acquired: str | None = None
+    """ISO 8601."""
+    sensor: str | None = None
+    cloud_cover: float | None = None
+    """Share of the image, 0..1."""
+
+
+class Derivation(Strict):
+    """How GDAL makes an image that no single file is. Members are paths below the root."""
+
+    kind: Literal["mosaic", "stack", "subdatasets"]
+    """mosaic: georeferenced tiles side by side; stack: one file per band, in band order;
+    subdatasets: bands of one HDF container, in band order."""
+    members: tuple[str, ...]
+    """Files; for `subdatasets` the container and then the names of the sub-datasets."""
+    nodata: float | None = None
+    """Fill value, where the files do not carry it."""
+    scale: float | None = None
+    """Physical value = raw × scale + offset; recorded, since a stretch makes it indifferent."""
+    offset: float | None = None
+    unit: str | None = None
 
 
 class ImageRecord(Strict):
@@ -137,6 +174,9 @@ class ImageRecord(Strict):
     """Posix path relative to the dataset's root."""
     split: str | None = None
     annotation: Annotation = Annotation()
+    geography: Geography = Geography()
+    derivation: Derivation | None = None
+    """Null for an image that is a file; else `source_path` may be a name that no file has."""
 
 
 # One annotated object. Coordinates in pixels of the row's own image or tile.
@@ -176,11 +216,14 @@ GEO_FIELDS = [
     pa.field("ymax", pa.float64()),
     pa.field("acquired", pa.string()),
     pa.field("sensor", pa.string()),
+    pa.field("cloud_cover", pa.float32()),
 ]
 ANNOTATION_FIELDS = [
     pa.field("label", pa.string()),
     pa.field("boxes", pa.list_(BOX_TYPE)),
     pa.field("mask_path", pa.string()),
+    pa.field("footprints_path", pa.string()),
+    pa.field("pair_path", pa.string()),
     pa.field("caption", pa.string()),
 ]
 PIXEL_FIELDS = [
@@ -191,7 +234,11 @@ PIXEL_FIELDS = [
     pa.field("format", pa.string()),
 ]
 # The bands, from 1, that make up red, green, blue (or grey); null: no rule gives visible light.
-DISPLAY_FIELDS = [pa.field("display_bands", pa.list_(pa.int32()))]
+DISPLAY_FIELDS = [
+    pa.field("display_bands", pa.list_(pa.int32())),
+    # JSON of schema.Derivation; null for an image that is a file.
+    pa.field("derivation", pa.string()),
+]
 # Whether the corpus holds the published file as it is (true) or a cut or converted PNG.
 BYTES_FIELDS = [pa.field("original_bytes", pa.bool_())]
 FATE_FIELDS = [
@@ -303,6 +350,7 @@ CORPUS_SCHEMA = pa.schema(
         pa.field("label", pa.string()),
         pa.field("boxes", pa.list_(BOX_TYPE)),
         pa.field("mask", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        pa.field("pair_path", pa.string()),
         pa.field("caption", pa.string()),
     ]
 )

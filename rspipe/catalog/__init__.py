@@ -23,20 +23,34 @@ def catalog() -> dict[str, DatasetCard]:
 
 
 def card_for(folder: Path) -> DatasetCard:
-    """Return the card of a dataset's folder: its own, else the catalog's, else an empty one.
-
-    An empty card has the folder's name and layout `auto`: bring-your-own data works without one.
+    """Return the card of a dataset's folder; see `card_of`.
 
     Raises:
         RecipeError: the folder's own card is wrong.
     """
     own = folder / CARD_NAME
-    if own.is_file():
-        return load_card(own)
+    return load_card(own) if own.is_file() else card_of(folder.name)
+
+
+def card_of(name: str, own: str | None = None, origin: str = CARD_NAME) -> DatasetCard:
+    """Return the card of a dataset: its own, else the catalog's, else an empty one.
+
+    An empty card has layout `auto`: bring-your-own data works without one.
+
+    Args:
+        name: the dataset's name, usually its folder's.
+        own: text of the card that the dataset brings.
+        origin: where that text comes from, for messages.
+
+    Raises:
+        RecipeError: the own card is wrong.
+    """
+    if own is not None:
+        return parse_card(own, origin)
     for card in catalog().values():
-        if folder.name == card.name or folder.name in card.aliases:
-            return card.model_copy(update={"name": folder.name})
-    return DatasetCard(name=folder.name)
+        if name == card.name or name in card.aliases:
+            return card.model_copy(update={"name": name})
+    return DatasetCard(name=name)
 
 
 def load_card(path: Path) -> DatasetCard:
@@ -46,9 +60,22 @@ def load_card(path: Path) -> DatasetCard:
         RecipeError: not a YAML mapping, an unknown key, or a wrong type.
     """
     try:
-        data = read_yaml(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text()
+    except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not valid YAML: {error}") from error
+    return parse_card(text, str(path))
+
+
+def parse_card(text: str, origin: str) -> DatasetCard:
+    """Read a card's text.
+
+    Raises:
+        RecipeError: not a YAML mapping, an unknown key, or a wrong type.
+    """
+    try:
+        data = read_yaml(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{origin}: not valid YAML: {error}") from error
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a card is a mapping of keys to values")
-    return validate(data, DatasetCard, str(path))
+        raise RecipeError(f"{origin}: a card is a mapping of keys to values")
+    return validate(data, DatasetCard, origin)

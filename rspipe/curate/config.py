@@ -1,11 +1,19 @@
 """The curation recipe. `what` decides which tiles the corpus holds; `how` only how fast."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from rspipe.recipe import Strict
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+Location = Annotated[str, BeforeValidator(_as_text)]
+"""A folder of this machine, or an fsspec URL (s3://bucket/folder)."""
 
 
 class ExcludeConfig(Strict):
@@ -100,8 +108,8 @@ class CurateRecipe(Strict):
     """`make curate`: from a folder of native data sets to a corpus."""
 
     name: str
-    data: Path
-    """A folder; every folder in it is one dataset in its native layout."""
+    data: Location
+    """A folder or an fsspec URL; every folder or archive in it is one dataset, as published."""
     out: Path | None = None
     """The corpus folder; null: data/corpus/<name>."""
     stages: Path | None = None
@@ -118,3 +126,8 @@ class CurateRecipe(Strict):
     def stages_folder(self) -> Path:
         """Where the stages' tables go."""
         return self.stages or Path("data/stages")
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what has to be unpacked or converted before it can be read goes."""
+        return self.stages_folder / "cache"

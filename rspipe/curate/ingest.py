@@ -2,53 +2,34 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
-from rspipe.catalog import CARD_NAME, card_for
-from rspipe.curate.config import CurateRecipe
+from rspipe.catalog import CARD_NAME
+from rspipe.curate.datasets import Dataset
 from rspipe.curate.rows import drop
-from rspipe.errors import RecipeError, UnreadableImage
+from rspipe.errors import UnreadableImage
 from rspipe.io import images, raster
-from rspipe.readers import FileEntry, FileTree, Listing, read_dataset
-from rspipe.recipe import fingerprint, nearest_name
+from rspipe.io.containers import container_suffix
+from rspipe.io.derived import local_raster
+from rspipe.readers import FileEntry, Storage
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard, ImageRecord
 
-VERSION = 1
-LOOSE = "(loose)"
-"""Name under which files that lie beside the dataset folders are listed."""
+VERSION = 2
 
+_CHUNK_BYTES = 2**20
 _DOCUMENTS = frozenset({".md", ".txt", ".pdf", ".rst", ".yaml", ".yml"})
 _DOCUMENT_NAMES = ("LICENSE", "LICENCE", "README", "COPYING")
-_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2"})
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One dataset folder: its card, its files and what its reader says of them."""
-
-    card: DatasetCard
-    tree: FileTree
-    listing: Listing
-
-    @property
-    def name(self) -> str:
-        """The name in every table."""
-        return self.card.name
-
-    def fingerprint(self) -> str:
-        """Hash of the card and of every file's path, size and time of change."""
-        files = [(f.path, f.size_bytes, f.mtime_ns) for f in self.tree.files]
-        return fingerprint(self.card, files)
+_ARCHIVES = frozenset({".gz", ".7z", ".rar", ".bz2", ".xz", ".zst"})
 
 
 @dataclass(frozen=True)
 class IngestItem:
     """One partition: some files of one dataset."""
 
-    root: Path
+    storage: Storage
     card: DatasetCard
     files: tuple[FileEntry, ...]
     records: dict[str, ImageRecord]
@@ -56,57 +37,16 @@ class IngestItem:
     """Path → (reason, detail) of files that are no image."""
 
 
-def list_datasets(recipe: CurateRecipe) -> list[Dataset]:
-    """List the datasets below the recipe's data folder, sorted by name.
-
-    Raises:
-        RecipeError: the folder or a named dataset is missing, or two datasets share a name.
-    """
-    if not recipe.data.is_dir():
-        raise RecipeError(
-            f"data={recipe.data}: no such folder; `make data` writes the demo's, "
-            "or name your own with data=FOLDER"
-        )
-    folders = {f.name: f for f in sorted(recipe.data.iterdir()) if f.is_dir()}
-    wanted = sorted(folders) if recipe.what.datasets == "auto" else recipe.what.datasets
-    for name in wanted:
-        if name not in folders:
-            raise RecipeError(
-                f"what.datasets: no folder {name!r} in {recipe.data}{nearest_name(name, folders)}"
-            )
-    datasets = [_list_dataset(folders[name]) for name in wanted]
-    if recipe.what.datasets == "auto":
-        datasets += _loose_files(recipe.data)
-    if not any(dataset.tree.files for dataset in datasets):
-        raise RecipeError(f"data={recipe.data}: the folder holds no file")
-    names = [dataset.name for dataset in datasets]
-    for name in names:
-        if names.count(name) > 1:
-            raise RecipeError(f"two folders of {recipe.data} have a card named {name!r}")
-    return datasets
-
-
-def _list_dataset(folder: Path) -> Dataset:
-    card, tree = card_for(folder), FileTree.scan(folder)
-    return Dataset(card, tree, read_dataset(tree, card))
-
-
-def _loose_files(folder: Path) -> list[Dataset]:
-    tree = FileTree.scan(folder)
-    loose = FileTree(folder, tuple(f for f in tree.files if "/" not in f.path))
-    return [Dataset(DatasetCard(name=LOOSE), loose, Listing())] if loose.files else []
-
-
 def partitions(dataset: Dataset, files_per_partition: int) -> list[IngestItem]:
     """Cut a dataset's files into partitions, in path order."""
     not_images = _not_images(dataset)
     items = []
-    for start in range(0, len(dataset.tree.files), files_per_partition):
-        files = dataset.tree.files[start : start + files_per_partition]
+    for start in range(0, len(dataset.entries), files_per_partition):
+        files = dataset.entries[start : start + files_per_partition]
         paths = {entry.path for entry in files}
         items.append(
             IngestItem(
-                dataset.tree.root,
+                dataset.tree.storage,
                 dataset.card,
                 files,
                 {p: r for p, r in dataset.listing.images.items() if p in paths},
@@ -119,11 +59,16 @@ def partitions(dataset: Dataset, files_per_partition: int) -> list[IngestItem]:
 def _not_images(dataset: Dataset) -> dict[str, tuple[str, str]]:
     listing = dataset.listing
     found: dict[str, tuple[str, str]] = {}
-    for path in dataset.tree.paths:
-        if path in listing.faults:
+    for entry in dataset.tree.files:
+        path = entry.path
+        if entry.fault is not None:
+            found[path] = ("unreadable", entry.fault)
+        elif path in listing.faults:
             found[path] = ("bad_annotation", listing.faults[path])
         elif path in listing.sidecars:
             found[path] = ("sidecar", listing.sidecars[path])
+        elif entry.members is not None:
+            found[path] = ("sidecar", f"a container of {entry.members:,} members")
         elif path not in listing.images and not images.claims_image(path):
             found[path] = _why_no_image(path)
     return found
@@ -135,8 +80,10 @@ def _why_no_image(path: str) -> tuple[str, str]:
         return "sidecar", "dataset card"
     if suffix in _DOCUMENTS or name.upper().startswith(_DOCUMENT_NAMES):
         return "sidecar", "document"
+    if container_suffix(path) is not None and "/" in path:
+        return "not_an_image", "an archive without members, or inside an archive: unpack it"
     if suffix in _ARCHIVES:
-        return "not_an_image", "an archive: unpack it beside itself to have it read"
+        return "not_an_image", f"a {suffix} archive: unpack it beside itself to have it read"
     return "not_an_image", f"no reader takes {suffix or 'files without a suffix'} here"
 
 
@@ -165,12 +112,15 @@ def _row(item: IngestItem, entry: FileEntry) -> dict[str, Any]:
         return drop(row, "ingest", "unreadable", "its name is not UTF-8: rename it")
     record = item.records.get(path, ImageRecord(source_path=path))
     row |= {"split": record.split} | record.annotation.model_dump()
+    row |= record.geography.model_dump()
+    if record.derivation is not None:
+        row["derivation"] = record.derivation.model_dump_json()
     try:
-        return row | _open(item.root / path, path, card)
+        facts = _open(item.storage, row, path, card)
     except UnreadableImage as error:
         return drop(row, "ingest", "unreadable", error.reason)
-    except OSError as error:
-        return drop(row, "ingest", "unreadable", f"the file cannot be opened: {error.strerror}")
+    # What the file itself says goes before what was said of it.
+    return row | {key: value for key, value in facts.items() if value is not None}
 
 
 def image_id(dataset: str, source_path: str) -> str:
@@ -178,36 +128,44 @@ def image_id(dataset: str, source_path: str) -> str:
     return hashlib.blake2b(f"{dataset}\0{source_path}".encode(), digest_size=16).hexdigest()
 
 
-def _open(file: Path, path: str, card: DatasetCard) -> dict[str, Any]:
-    if not file.is_file():
-        dead = file.is_symlink() and not file.exists()
-        raise UnreadableImage(path, "a link to nowhere" if dead else "not a regular file")
-    with file.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        stream.seek(0)
-        head = stream.read(512)
+def _open(storage: Storage, row: dict[str, Any], path: str, card: DatasetCard) -> dict[str, Any]:
+    if row.get("derivation") is not None:
+        return _raster_columns(storage, row, card)
+    head, sha256, size_bytes = _digest(storage, path)
+    found = {"source_sha256": sha256, "source_size_bytes": size_bytes}
     kind = images.sniff_format(head)
     if kind in images.RASTER_FORMATS:
-        return {"source_sha256": sha256} | _raster_columns(file, path, card)
+        return found | _raster_columns(storage, row, card)
     if kind in {"HDF4", "HDF5"}:
         raise UnreadableImage(path, f"{kind} containers need a card with their bands; not read yet")
-    facts = images.read_facts(file.read_bytes(), path)
+    facts = images.read_facts(storage.read_bytes(path), path)
     if facts.dtype != "uint8":
-        return {"source_sha256": sha256} | _raster_columns(file, path, card)
-    return {
-        "source_sha256": sha256,
+        return found | _raster_columns(storage, row, card)
+    return found | {
         "height": facts.height,
         "width": facts.width,
         "bands": facts.bands,
         "dtype": facts.dtype,
         "format": facts.format,
         "display_bands": _picture_bands(facts.bands, card),
-        "gsd_m": _single_gsd(card),
+        "gsd_m": row["gsd_m"] or _single_gsd(card),
     }
 
 
-def _raster_columns(file: Path, path: str, card: DatasetCard) -> dict[str, Any]:
-    facts = raster.read_facts(file, path, card.bands)
+def _digest(storage: Storage, path: str) -> tuple[bytes, str, int]:
+    """Read a file once: its first bytes, its SHA-256 and its size."""
+    sha256, size_bytes, head = hashlib.sha256(), 0, b""
+    with storage.open(path) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            head = head or chunk[:512]
+            sha256.update(chunk)
+            size_bytes += len(chunk)
+    return head, sha256.hexdigest(), size_bytes
+
+
+def _raster_columns(storage: Storage, row: dict[str, Any], card: DatasetCard) -> dict[str, Any]:
+    with local_raster(storage, row["source_path"], row.get("derivation")) as file:
+        facts = raster.read_facts(file, row["source_path"], card.bands)
     west, south, east, north = facts.bounds_4326 or (None, None, None, None)
     return {
         "height": facts.height,
@@ -221,7 +179,7 @@ def _raster_columns(file: Path, path: str, card: DatasetCard) -> dict[str, Any]:
         "ymin": south,
         "xmax": east,
         "ymax": north,
-        "gsd_m": facts.gsd_m or _single_gsd(card),
+        "gsd_m": facts.gsd_m or row["gsd_m"] or _single_gsd(card),
     }
 
 

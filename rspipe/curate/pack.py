@@ -17,8 +17,9 @@ from rspipe.corpus.format import ROW_GROUP_ROWS, corpus_schema
 from rspipe.curate.config import SliceConfig
 from rspipe.curate.slice import box_of, open_source
 from rspipe.io import images
+from rspipe.io.storage import Storage
 
-VERSION = 2
+VERSION = 3
 
 Row = dict[str, Any]
 _PNG_BYTES_PER_VALUE = 0.6  # a photograph's PNG against its raw bytes; only plans shard sizes
@@ -30,7 +31,7 @@ class PackItem:
 
     plan: Path
     """Table of the tiles: what is sent to a worker stays small."""
-    roots: dict[str, Path]
+    storages: dict[str, Storage]
     config: SliceConfig
     row_group_bytes: int
 
@@ -80,23 +81,22 @@ def _packed_rows(item: PackItem) -> Iterator[Row]:
 
 def _pack_image(tiles: list[Row], item: PackItem) -> Iterator[Row]:
     first = tiles[0]
-    root = item.roots[first["dataset"]]
-    file = root / first["source_path"]
-    mask = _read_mask(root, first)
+    storage = item.storages[first["dataset"]]
+    mask = _read_mask(storage, first)
     if first["original_bytes"]:
-        yield _corpus_row(first, file.read_bytes(), mask)
+        yield _corpus_row(first, storage.read_bytes(first["source_path"]), mask)
         return
-    with open_source(file, first, item.config) as source:
+    with open_source(storage, first, item.config) as source:
         for tile in tiles:
             pixels, _ = source.read(box_of(tile))
             yield _corpus_row(tile, images.encode_png(pixels), mask)
 
 
-def _read_mask(root: Path, tile: Row) -> Any:
+def _read_mask(storage: Storage, tile: Row) -> Any:
     if tile["mask_path"] is None:
         return None
     path = tile["mask_path"]
-    return images.decode_mask((root / path).read_bytes(), path)
+    return images.decode_mask(storage.read_bytes(path), path)
 
 
 def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row:

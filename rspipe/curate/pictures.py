@@ -17,6 +17,7 @@ from PIL import Image
 from rspipe.curate.config import SliceConfig
 from rspipe.curate.slice import box_of, open_source
 from rspipe.io import images
+from rspipe.io.storage import Storage
 
 PICTURES_SCHEMA = pa.schema(
     [
@@ -34,7 +35,7 @@ class PicturesItem:
 
     plan: Path
     """Table of the tiles."""
-    roots: dict[str, Path]
+    storages: dict[str, Storage]
     config: SliceConfig
 
 
@@ -69,8 +70,7 @@ def draw_pictures(item: PicturesItem) -> pa.Table:
     """Draw every chosen tile as a PNG of at most 96 px a side."""
     rows = []
     for tile in pq.read_table(item.plan).to_pylist():
-        file = item.roots[tile["dataset"]] / tile["source_path"]
-        with open_source(file, tile, item.config) as source:
+        with open_source(item.storages[tile["dataset"]], tile, item.config) as source:
             pixels, _ = source.read(box_of(tile))
         data = images.encode_png(_fit(images.to_rgb(pixels)))
         rows.append(

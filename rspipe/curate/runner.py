@@ -24,11 +24,12 @@ from rspipe.curate import pack as pack_stage
 from rspipe.curate import pictures
 from rspipe.curate import slice as slice_stage
 from rspipe.curate.config import CurateHow, CurateRecipe
+from rspipe.curate.datasets import Dataset, list_datasets
 from rspipe.curate.dedup import stage as dedup_stage
-from rspipe.curate.ingest import Dataset
 from rspipe.curate.ledger import build_ledger, count_funnel, with_fates
 from rspipe.curate.stage import StageFolder
 from rspipe.io.provenance import code_commit
+from rspipe.io.storage import Storage
 from rspipe.io.tables import read_json, read_tables, write_json, write_table
 from rspipe.recipe import fingerprint
 from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA, IMAGE_SCHEMA, SCHEMA_VERSION, TILE_SCHEMA
@@ -53,7 +54,7 @@ def curate(recipe: CurateRecipe) -> Path:
     """
     started = time.monotonic()
     typer.echo(f"curate {recipe.name}: reads {recipe.data}, writes {recipe.corpus_folder}")
-    datasets = ingest_stage.list_datasets(recipe)
+    datasets = list_datasets(recipe)
     files = sum(len(d.tree.files) for d in datasets)
     size_mb = sum(f.size_bytes for d in datasets for f in d.tree.files) / 1e6
     typer.echo(f"  {len(datasets)} data sets, {files:,} files, {size_mb:,.1f} MB")
@@ -81,11 +82,11 @@ def _build(
 ) -> None:
     """Run the six stages."""
     what, stages = recipe.what, recipe.stages_folder
-    roots = {d.name: d.tree.root.absolute() for d in datasets}
+    storages = {d.name: d.tree.storage for d in datasets}
     cards = {d.name: d.card for d in datasets}
 
     ingested = StageFolder.of(stages, "ingest", ingest_stage.VERSION, None, source)
-    count = sum(len(d.tree.files) for d in datasets)
+    count = sum(len(d.entries) for d in datasets)
     per_part = max(_FILES_PER_PARTITION, -(-count // _MOST_PARTITIONS))
     parts = [item for d in datasets for item in ingest_stage.partitions(d, per_part)]
     engine.run(ingested, ingest_stage.ingest, parts)
@@ -104,7 +105,7 @@ def _build(
     engine.run(
         sliced,
         slice_stage.slice_images,
-        [slice_stage.SliceItem(kept.part(i), roots, what.slice) for i in order],
+        [slice_stage.SliceItem(kept.part(i), storages, what.slice) for i in order],
     )
     tiles = read_tables([sliced.part(i) for i in order], TILE_SCHEMA)
 
@@ -125,11 +126,11 @@ def _build(
     files = read_tables([kept.part(i) for i in order], IMAGE_SCHEMA)
     ledger = build_ledger(files, tiles, fates)
     tiles = with_fates(tiles, fates)
-    packed = _pack(recipe, tiles, roots, corpus_fingerprint, engine)
+    packed = _pack(recipe, tiles, storages, corpus_fingerprint, engine)
     chosen = pictures.choose_pictures(tiles, hits)
     plan = stages / f"plan-{corpus_fingerprint}" / "pictures.parquet"
     write_table(chosen, plan)
-    drawn = pictures.PicturesItem(plan, roots, what.slice)
+    drawn = pictures.PicturesItem(plan, storages, what.slice)
     engine.map("pictures", _run_part, [((pictures.draw_pictures, drawn), packed / PICTURES)])
     _write_ledger(packed, ledger, hits)
     _finish(recipe, packed, ledger, corpus_fingerprint)
@@ -148,7 +149,7 @@ def _whole_table(path: Path, schema: pa.Schema, build: Callable[[], pa.Table]) -
 def _pack(
     recipe: CurateRecipe,
     tiles: pa.Table,
-    roots: dict[str, Path],
+    storages: dict[str, Storage],
     corpus_fingerprint: str,
     engine: "_Engine",
 ) -> Path:
@@ -163,7 +164,7 @@ def _pack(
     for shard, plan in zip(shards, plans, strict=True):
         write_table(shard, plan)
     items = [
-        pack_stage.PackItem(plan, roots, recipe.what.slice, recipe.what.pack.row_group_bytes)
+        pack_stage.PackItem(plan, storages, recipe.what.slice, recipe.what.pack.row_group_bytes)
         for plan in plans
     ]
     (folder / DATA).mkdir(parents=True, exist_ok=True)

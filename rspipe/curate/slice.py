@@ -22,9 +22,11 @@ from rspipe.curate.measure import measure
 from rspipe.curate.rows import drop, is_held_out
 from rspipe.errors import UnreadableImage
 from rspipe.io import images, raster
+from rspipe.io.derived import local_raster
+from rspipe.io.storage import Storage
 from rspipe.schema import TILE_SCHEMA, Box
 
-VERSION = 2
+VERSION = 3
 
 Row = dict[str, Any]
 Bounds = tuple[float, float, float, float]
@@ -36,8 +38,8 @@ class SliceItem:
     """One partition of the image table."""
 
     part: Path
-    roots: dict[str, Path]
-    """Folder of each dataset."""
+    storages: dict[str, Storage]
+    """Files of each dataset."""
     config: SliceConfig
 
 
@@ -87,12 +89,12 @@ def _slice_image(row: Row, item: SliceItem) -> Iterator[Row]:
     boxes = tile_boxes(row["height"], row["width"], item.config)
     whole = len(boxes) == 1
     try:
-        _check_mask(row, item.roots[row["dataset"]])
+        _check_mask(row, item.storages[row["dataset"]])
     except UnreadableImage as error:
         yield _unusable(row, "bad_annotation", f"mask {error}")
         return
     try:
-        with open_source(item.roots[row["dataset"]] / row["source_path"], row, item.config) as src:
+        with open_source(item.storages[row["dataset"]], row, item.config) as src:
             tiles = [_tile(row, box, src, item.config, whole) for box in boxes]
     except UnreadableImage as error:
         # One row for the whole image: nothing of it can be trusted.
@@ -101,7 +103,7 @@ def _slice_image(row: Row, item: SliceItem) -> Iterator[Row]:
     yield from tiles
 
 
-def _check_mask(row: Row, root: Path) -> None:
+def _check_mask(row: Row, storage: Storage) -> None:
     """Decode the mask, if any: one that is broken or of another size must not be packed.
 
     Raises:
@@ -110,7 +112,7 @@ def _check_mask(row: Row, root: Path) -> None:
     path = row["mask_path"]
     if path is None:
         return
-    mask = images.decode_mask((root / path).read_bytes(), path)
+    mask = images.decode_mask(storage.read_bytes(path), path)
     if mask.shape[:2] != (row["height"], row["width"]):
         size = f"{row['height']}x{row['width']}"
         raise UnreadableImage(path, f"{mask.shape[0]}x{mask.shape[1]} px, its image has {size}")
@@ -190,26 +192,28 @@ def carry_boxes(boxes: list[Row] | None, tile: Box, min_share: float) -> list[Ro
 
 
 @contextmanager
-def open_source(file: Path, row: Row, config: SliceConfig) -> Iterator[Source]:
+def open_source(storage: Storage, row: Row, config: SliceConfig) -> Iterator[Source]:
     """Open an image for window reads, through Pillow or rasterio as its own bytes need.
 
     Args:
-        file: the image.
-        row: its row, or that of any of its tiles.
+        storage: the files of its dataset.
+        row: the image's row, or that of any of its tiles.
         config: carries the stretch rule.
 
     Raises:
         UnreadableImage: it cannot be opened or, for Pillow's formats, decoded.
     """
-    with file.open("rb") as stream:
-        kind = images.sniff_format(stream.read(512))
-    if kind not in images.RASTER_FORMATS:
-        data = file.read_bytes()
-        if images.read_facts(data, row["source_path"]).dtype == "uint8":
-            yield _Picture(data, row["source_path"])
+    path = row["source_path"]
+    if row["derivation"] is None and not _is_raster(storage, path):
+        data = storage.read_bytes(path)
+        if images.read_facts(data, path).dtype == "uint8":
+            yield _Picture(data, path)
             return
     bands = tuple(row["display_bands"])
-    with raster.open_scene(file, row["source_path"], bands) as scene:
+    with (
+        local_raster(storage, path, row["derivation"]) as file,
+        raster.open_scene(file, path, bands) as scene,
+    ):
         rule = config.stretch
         stretch = (
             None
@@ -217,6 +221,11 @@ def open_source(file: Path, row: Row, config: SliceConfig) -> Iterator[Source]:
             else scene.percentile_stretch(rule.low_percentile, rule.high_percentile)
         )
         yield _Raster(scene, stretch)
+
+
+def _is_raster(storage: Storage, path: str) -> bool:
+    with storage.open(path) as stream:
+        return images.sniff_format(stream.read(512)) in images.RASTER_FORMATS
 
 
 class _Picture:

@@ -14,7 +14,7 @@ from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
 from rspipe.evaluate.config import EvalRecipe, What
 from rspipe.evaluate.splits import Fold, hash_order, limit, split_folds
-from rspipe.readers import FileTree, read_dataset
+from rspipe.readers import FileTree, Storage, read_dataset
 from rspipe.recipe import fingerprint, nearest_name
 from rspipe.schema import DatasetCard, ImageRecord, Task
 
@@ -33,7 +33,7 @@ class Benchmark:
     """The labelled images of one data set, and who of them trains and who is scored."""
 
     name: str
-    root: Path
+    storage: Storage
     card: DatasetCard
     classes: tuple[str, ...]
     """Scored classes; a class's index is its place here."""
@@ -138,7 +138,7 @@ def list_benchmark(folder: Path, card: DatasetCard, what: What) -> Benchmark | S
     folds = _limited(folds, records, what.max_images, what.seed)
     benchmark = Benchmark(
         name=card.name,
-        root=folder,
+        storage=tree.storage,
         card=card,
         classes=classes,
         records=tuple(records),

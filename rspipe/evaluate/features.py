@@ -161,7 +161,7 @@ def _batches(
     ):
         path = benchmark.records[position].source_path
         try:
-            image = to_rgb(decode((benchmark.root / path).read_bytes(), path))
+            image = to_rgb(decode(benchmark.storage.read_bytes(path), path))
         except (UnreadableImage, OSError) as error:
             unreadable[path] = error.reason if isinstance(error, UnreadableImage) else str(error)
             continue

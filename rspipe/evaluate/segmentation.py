@@ -120,7 +120,7 @@ class _Masks:
     def read(self, position: int) -> ClassMask | None:
         path = str(self.benchmark.records[position].annotation.mask_path)
         try:
-            return self.legend.read((self.benchmark.root / path).read_bytes(), path)
+            return self.legend.read(self.benchmark.storage.read_bytes(path), path)
         except UnreadableImage as error:
             self.faults[path] = error.reason
         except OSError as error:

@@ -1,13 +1,14 @@
 """Readers: one file per layout. `READERS` is the whole list, strongest clue first."""
 
 from rspipe.errors import RecipeError
+from rspipe.io.storage import FileEntry, Storage
 from rspipe.readers.base import Listing, Reader
 from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
 from rspipe.readers.image_folder import ImageFolder
 from rspipe.readers.mask_pairs import MaskPairs
 from rspipe.readers.scenes import Scenes
-from rspipe.readers.tree import FileEntry, FileTree
+from rspipe.readers.tree import FileTree
 from rspipe.readers.voc import Voc
 from rspipe.recipe import nearest_name
 from rspipe.schema import DatasetCard
@@ -16,7 +17,7 @@ READERS: dict[str, Reader] = {
     reader.name: reader for reader in (Voc(), Dota(), Coco(), MaskPairs(), Scenes(), ImageFolder())
 }
 
-__all__ = ["READERS", "FileEntry", "FileTree", "Listing", "Reader", "read_dataset"]
+__all__ = ["READERS", "FileEntry", "FileTree", "Listing", "Reader", "Storage", "read_dataset"]
 
 
 def read_dataset(tree: FileTree, card: DatasetCard) -> Listing:

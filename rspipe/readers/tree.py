@@ -1,36 +1,35 @@
 """The files of one dataset, listed once, in one order on every machine."""
 
-import os
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from rspipe.errors import UnreadableImage
 from rspipe.io.images import claims_image
+from rspipe.io.storage import FileEntry, Storage
 
-
-@dataclass(frozen=True)
-class FileEntry:
-    """One file, as the operating system lists it."""
-
-    path: str
-    """Posix path relative to the dataset's root."""
-    size_bytes: int
-    mtime_ns: int
+MOST_TEXT_BYTES = 2**30
+"""Annotation files larger than this are not read."""
 
 
 @dataclass(frozen=True)
 class FileTree:
-    """All files below a dataset's root, sorted by path."""
+    """All files of a dataset, members of its containers included, sorted by path."""
 
-    root: Path
+    storage: Storage
     files: tuple[FileEntry, ...]
 
     @classmethod
-    def scan(cls, root: Path) -> "FileTree":
-        """List a folder and everything below it; a link to a folder is listed, not followed."""
-        return cls(root, tuple(sorted(_walk(root), key=lambda entry: entry.path)))
+    def scan(cls, root: Path | Storage, only: str | None = None) -> "FileTree":
+        """List a folder and everything below it.
+
+        Args:
+            root: the dataset's folder.
+            only: list this one file of the folder, and its members, instead of everything.
+        """
+        storage = root if isinstance(root, Storage) else Storage(str(root))
+        return cls(storage, storage.scan(only))
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -50,23 +49,23 @@ class FileTree:
             found[PurePosixPath(path).stem].append(path)
         return {stem: tuple(paths) for stem, paths in found.items()}
 
+    @cached_property
+    def _faulty(self) -> frozenset[str]:
+        return frozenset(entry.path for entry in self.files if entry.fault is not None)
+
     def with_suffix(self, *suffixes: str) -> tuple[str, ...]:
         """Posix paths of the files with one of these lower-case suffixes."""
         return tuple(p for p in self.paths if PurePosixPath(p).suffix.lower() in suffixes)
 
-    def read_text(self, path: str) -> str:
-        """Read one file of the tree; bytes that are no UTF-8 become U+FFFD."""
-        file = self.root / path
-        # A pipe would be waited on forever; a dead link is named when it is opened as an image.
-        return file.read_text(errors="replace") if file.is_file() else ""
+    def read_text(self, path: str, most_bytes: int = MOST_TEXT_BYTES) -> str:
+        """Read one file of the tree, or its beginning; bytes that are no UTF-8 become U+FFFD.
 
-
-def _walk(root: Path) -> Iterator[FileEntry]:
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in [*names, *links]:
-            full = Path(folder) / name
-            # Of a link that leads nowhere the link itself is listed; opening it says what is wrong.
-            stat = full.stat() if full.exists() else full.lstat()
-            yield FileEntry(full.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns)
+        What cannot be opened reads as empty: it is named in the ledger when it is opened there.
+        """
+        if path in self._faulty:
+            return ""
+        try:
+            with self.storage.open(path) as stream:
+                return stream.read(most_bytes).decode(errors="replace")
+        except (UnreadableImage, OSError):
+            return ""

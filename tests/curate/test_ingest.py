@@ -6,7 +6,8 @@ import pytest
 
 from rspipe.catalog import load_card
 from rspipe.curate.config import CurateRecipe
-from rspipe.curate.ingest import ingest, list_datasets, partitions
+from rspipe.curate.datasets import list_datasets
+from rspipe.curate.ingest import ingest, partitions
 from rspipe.errors import RecipeError
 from rspipe.io.images import encode_png
 
@@ -48,7 +49,7 @@ def test_every_file_gets_one_row_whatever_it_is(rows):
     assert fates == {
         "a b/<script>ü.png": None,
         "notes.txt": "sidecar",
-        "x.zip": "not_an_image",
+        "x.zip": "unreadable",
         "LICENSE": "sidecar",
         "data.bin": "not_an_image",
         "fake.png": "unreadable",

@@ -97,7 +97,7 @@ def test_nothing_at_all_is_an_error(folders):
 
 def test_corpus_of_another_schema_is_an_error(folders):
     manifest = folders.corpus / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 0'))
+    manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 0'))
     with pytest.raises(CorpusError, match="schema"):
         render(folders)
 
