@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 import rspipe
+from rspipe.catalog_cli import catalog_app
 from rspipe.errors import MissingDependency, RspipeError
 from rspipe.recipe import Strict, load_recipe
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 corpus_app = typer.Typer(help="Look into a packed corpus.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(catalog_app, name="catalog")
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML recipe.")]
 Overrides = Annotated[

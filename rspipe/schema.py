@@ -15,6 +15,22 @@ SCHEMA_VERSION = 2
 
 Task = Literal["unlabelled", "classification", "detection", "segmentation"]
 
+AnnotationKind = Literal[
+    "label",
+    "multi_label",
+    "boxes",
+    "oriented_boxes",
+    "mask",
+    "instances",
+    "change_mask",
+    "footprints",
+    "roads",
+    "captions",
+    "questions",
+    "points",
+    "values",
+]
+
 # The 8 flips and quarter turns, by the name of what was done to the copy. `transpose` mirrors
 # at the main diagonal, `transverse` at the other one; quarter turns are counter-clockwise.
 ORIENTATIONS = (
@@ -29,25 +45,66 @@ ORIENTATIONS = (
 )
 
 
+class Download(Strict):
+    """One file to fetch: where it is, how it is checked, where it goes."""
+
+    url: str
+    """Address: http(s), file or `hf://datasets/OWNER/NAME/PATH`; with `manual`, a page to visit."""
+    mirrors: tuple[str, ...] = ()
+    """Other addresses of the same bytes, tried in order."""
+    path: str | None = None
+    """Posix path below the dataset's folder; null: the last part of the address."""
+    size_bytes: int | None = Field(default=None, ge=0)
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    unpack: bool = False
+    """A zip or tar archive whose content belongs into `unpack_to`."""
+    unpack_to: str = ""
+    """Posix path of a folder below the dataset's."""
+    manual: bool = False
+    """Behind a login, a form or a drive's click-through: a person fetches it, into `path`."""
+
+
 class DatasetCard(Strict):
     """What is known of one public dataset: data, not code. Unknown fields stay null."""
 
     name: str
+    """Lower-case letters, digits and underscores; what the tables call the dataset."""
     title: str | None = None
     aliases: tuple[str, ...] = ()
     """Other names under which the folder is met."""
     layout: str = "auto"
     """Key of the READERS table, or `auto`: the first reader that recognises the folder."""
     task: Task = "unlabelled"
+    """What an evaluator can judge with it; `annotations` says all that it holds."""
+    annotations: tuple[AnnotationKind, ...] = ()
+    """Kinds of annotation that are published with it."""
     version: str | None = None
-    licence: str | None = None
-    """SPDX identifier, or LicenseRef-…; null where the publisher states none."""
-    licence_url: str | None = None
-    attribution: str | None = None
-    redistributable: bool | None = None
+    sources: tuple[str, ...] = ()
+    """Where the facts of this card were read: addresses, or github:OWNER/NAME:PATH."""
+
+    n_images: Annotated[int, Field(ge=1)] | None = None
+    """Published images of all splits, an image pair counting as two."""
+    counts: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Images by split, in the publisher's words."""
+    image_px: tuple[int, int] | None = None
+    """Shortest and longest side that occurs, in pixels."""
     gsd_m: tuple[float, float] | None = None
     """Smallest and largest ground sample distance in metres."""
     bands: tuple[str, ...] | None = None
+    platform: Literal["satellite", "aerial", "drone", "mixed"] | None = None
+    """What carried the camera; `mixed` also for mosaics such as Google Earth's."""
+    sensors: tuple[str, ...] = ()
+    """Satellites, cameras or services that the imagery comes from."""
+
+    licence: str | None = None
+    """SPDX expression, or LicenseRef-…; null where the publisher states none."""
+    licence_url: str | None = None
+    licence_note: str | None = None
+    """Terms that no SPDX identifier says, or that none is stated."""
+    attribution: str | None = None
+    redistributable: bool | None = None
+
     benchmark_splits: Literal["all"] | tuple[str, ...] = ()
     """Splits that people report scores on: never packed, and no corpus tile may match them."""
     train_splits: tuple[str, ...] | None = None
@@ -56,12 +113,27 @@ class DatasetCard(Strict):
     """Splits an evaluator reports on; null: `test`, else `val`, else the rest of the share."""
     classes: tuple[str, ...] | dict[str, int | str] | None = None
     """Class names, or for masks a mapping from name to pixel value or #RRGGBB colour."""
+    n_classes: Annotated[int, Field(ge=1)] | None = None
+    """Where `classes` would be too long to list."""
     ignore_classes: tuple[str, ...] = ()
     """Classes that no score counts."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the layout's reader."""
+
     urls: tuple[str, ...] = ()
+    """Pages of the publisher, the first one being home."""
+    hf_id: str | None = None
+    """OWNER/NAME of a copy on the Hugging Face hub."""
+    downloads: tuple[Download, ...] = ()
+    """What `rspipe catalog fetch` fetches."""
+    size_bytes: int | None = Field(default=None, ge=0)
+    """On disk, unpacked."""
     citation: str | None = None
+    doi: str | None = None
+    arxiv: str | None = None
+    """Number of the paper's preprint, e.g. 2110.08733."""
+    shares_imagery_with: tuple[str, ...] = ()
+    """Cards with pictures in common: one of them in a corpus leaks into the other."""
     known_faults: tuple[str, ...] = ()
 
     def is_benchmark(self, split: str | None) -> bool:

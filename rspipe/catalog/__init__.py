@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from rspipe.errors import RecipeError
-from rspipe.recipe import read_yaml, validate
+from rspipe.recipe import nearest_name, read_yaml, validate
 from rspipe.schema import DatasetCard
 
 CARD_NAME = "dataset.yaml"
@@ -20,6 +20,23 @@ def catalog() -> dict[str, DatasetCard]:
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
     cards = [validate(read_yaml(f.read_text()), DatasetCard, f.name) for f in files]
     return {card.name: card for card in cards}
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Every name and alias of the catalog → the card's name."""
+    return {word: card.name for card in catalog().values() for word in (*card.aliases, card.name)}
+
+
+def catalog_card(name: str) -> DatasetCard:
+    """Look up a card by its name or one of its aliases.
+
+    Raises:
+        RecipeError: no card has that name; the message carries the nearest one.
+    """
+    if name not in _names():
+        raise RecipeError(f"the catalog has no card {name!r}{nearest_name(name, _names())}")
+    return catalog()[_names()[name]]
 
 
 def card_for(folder: Path) -> DatasetCard:
@@ -47,9 +64,8 @@ def card_of(name: str, own: str | None = None, origin: str = CARD_NAME) -> Datas
     """
     if own is not None:
         return parse_card(own, origin)
-    for card in catalog().values():
-        if name == card.name or name in card.aliases:
-            return card.model_copy(update={"name": name})
+    if name in _names():
+        return catalog_card(name).model_copy(update={"name": name})
     return DatasetCard(name=name)
 
 
