@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rspipe.curate.dedup import search
-from rspipe.curate.dedup.search import radius_pairs
+from rspipe.curate.dedup.search import (
+    grouped_orientation_pairs,
+    iter_orientation_pairs,
+    orientation_pairs,
+    radius_pairs,
+)
 
 
 def brute_force(queries, hashes, max_bits):
@@ -49,3 +54,62 @@ def test_a_skewed_bucket_is_complete():
     """Thousands of flat tiles share one hash: every pair of them is still found."""
     hashes = np.full(500, 0x8000000000000000, dtype=np.uint64)
     assert len(radius_pairs(hashes, hashes, 4)[0]) == 500 * 500
+
+
+def brute_force_orientations(queries, hashes, max_bits, orientations):
+    """Every (i, j, k) of the definition, one comparison each; i != j within one set."""
+    originals = queries if hashes is None else hashes
+    near = np.bitwise_count(queries[:, None, None, 0] ^ originals[None]) <= max_bits
+    triples = np.argwhere(near[:, :, :orientations])
+    return triples[triples[:, 0] != triples[:, 1]] if hashes is None else triples
+
+
+def triples(matches):
+    return np.stack([matches.copy, matches.original, matches.orientation], axis=1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    counts=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    bits=st.integers(0, 16),
+    orientations=st.sampled_from([1, 8]),
+    within=st.booleans(),
+)
+def test_every_orientation_within_the_radius_is_found(seed, counts, bits, orientations, within):
+    queries = clustered(seed, counts[0] * 8).reshape(-1, 8)
+    hashes = None if within else clustered(seed, counts[1] * 8).reshape(-1, 8)
+    found = orientation_pairs(queries, hashes, bits, orientations=orientations)
+    want = brute_force_orientations(queries, hashes, bits, orientations)
+    np.testing.assert_array_equal(triples(found), want)
+    originals = queries if hashes is None else hashes
+    turned = originals[found.original, found.orientation]
+    np.testing.assert_array_equal(
+        found.distance_bits, np.bitwise_count(queries[found.copy, 0] ^ turned)
+    )
+
+
+def test_blocks_hold_every_match_once():
+    hashes = clustered(5, 8 * 300).reshape(-1, 8)
+    whole = triples(orientation_pairs(hashes, None, 6))
+    blocks = list(iter_orientation_pairs(hashes, None, 6, chunk_pairs=100))
+    assert len(blocks) > 1
+    together = np.concatenate([triples(block) for block in blocks])
+    np.testing.assert_array_equal(together[np.lexsort(together.T[::-1])], whole)
+
+
+def test_grouped_matches_stand_for_every_pair_between_groups():
+    few = clustered(7, 8 * 40).reshape(-1, 8)
+    hashes = few[np.random.default_rng(7).integers(0, 40, 200)]
+    grouped = grouped_orientation_pairs(hashes, 6)
+    np.testing.assert_array_equal(hashes[grouped.rows.first[grouped.rows.group]], hashes)
+    assert (np.diff(grouped.rows.first) > 0).all()
+    group = grouped.rows.group
+    found = {tuple(row) for row in triples(grouped.matches)}
+    first = grouped.rows.first
+    spread = {
+        (i, j, k)
+        for i, j, k in triples(orientation_pairs(hashes, None, 6)).tolist()
+        if group[i] != group[j]
+    }
+    assert {(first[group[i]], first[group[j]], k) for i, j, k in spread} == found
