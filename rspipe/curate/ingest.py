@@ -39,18 +39,18 @@ class IngestItem:
 
 def partitions(dataset: Dataset, files_per_partition: int) -> list[IngestItem]:
     """Cut a dataset's files into partitions, in path order."""
-    not_images = _not_images(dataset)
+    not_images, records = _not_images(dataset), dataset.listing.images
     items = []
     for start in range(0, len(dataset.entries), files_per_partition):
         files = dataset.entries[start : start + files_per_partition]
-        paths = {entry.path for entry in files}
+        paths = [entry.path for entry in files]
         items.append(
             IngestItem(
                 dataset.tree.storage,
                 dataset.card,
                 files,
-                {p: r for p, r in dataset.listing.images.items() if p in paths},
-                {p: why for p, why in not_images.items() if p in paths},
+                {p: records[p] for p in paths if p in records},
+                {p: not_images[p] for p in paths if p in not_images},
             )
         )
     return items

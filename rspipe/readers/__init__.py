@@ -1,8 +1,10 @@
 """Readers: one file per layout. `READERS` is the whole list, strongest clue first."""
 
+from itertools import islice
+
 from rspipe.errors import RecipeError
 from rspipe.io.storage import FileEntry, Storage
-from rspipe.readers.base import Listing, Reader
+from rspipe.readers.base import SHARED_OPTIONS, Listing, Reader, declared_sidecars
 from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
 from rspipe.readers.image_folder import ImageFolder
@@ -21,17 +23,37 @@ __all__ = ["READERS", "FileEntry", "FileTree", "Listing", "Reader", "Storage", "
 
 
 def read_dataset(tree: FileTree, card: DatasetCard) -> Listing:
-    """List a dataset by the reader that its card names, or by the first that recognises it.
+    """List a dataset by the readers that its card names, or by the first that recognises it.
+
+    A layout `coco+mask_pairs` is read by both: of each file the first word counts, and the second
+    reader fills in what the first leaves open.
 
     Raises:
-        RecipeError: the card names a layout that no reader knows.
+        RecipeError: the card names a layout that no reader knows, or an option that its readers
+            do not.
     """
-    if card.layout != "auto":
-        if card.layout not in READERS:
+    readers = _readers_of(tree, card)
+    listing = declared_sidecars(tree, card)
+    for reader in readers:
+        listing |= reader.read(tree, card)
+    return listing
+
+
+def _readers_of(tree: FileTree, card: DatasetCard) -> list[Reader]:
+    if card.layout == "auto":
+        return list(islice((r for r in READERS.values() if r.recognises(tree)), 1))
+    names = card.layout.split("+")
+    for name in names:
+        if name not in READERS:
             raise RecipeError(
-                f"card {card.name!r}: unknown layout {card.layout!r}"
-                f"{nearest_name(card.layout, READERS)}"
+                f"card {card.name!r}: unknown layout {name!r}{nearest_name(name, READERS)}"
             )
-        return READERS[card.layout].read(tree, card)
-    reader = next((r for r in READERS.values() if r.recognises(tree)), None)
-    return reader.read(tree, card) if reader else Listing()
+    readers = [READERS[name] for name in names]
+    known = {*SHARED_OPTIONS, *(option for reader in readers for option in reader.options)}
+    for option in card.options:
+        if option not in known:
+            raise RecipeError(
+                f"card {card.name!r}: layout {card.layout} has no option {option!r}"
+                f"{nearest_name(option, known)}"
+            )
+    return readers

@@ -15,6 +15,7 @@ class Coco:
     """Boxes `x, y, width, height` in pixels. Images are found by their file name in the tree."""
 
     name = "coco"
+    options: tuple[str, ...] = ()
 
     def recognises(self, tree: FileTree) -> bool:
         """Some JSON file begins like a COCO file."""

@@ -13,6 +13,7 @@ class Dota:
     """Four corners in pixels a line; header lines `imagesource:` and `gsd:` are skipped."""
 
     name = "dota"
+    options: tuple[str, ...] = ()
 
     def recognises(self, tree: FileTree) -> bool:
         """A folder whose name begins with labelTxt."""

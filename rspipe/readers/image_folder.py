@@ -11,6 +11,7 @@ class ImageFolder:
     """The folder right above an image is its class, unless the card says the set has no labels."""
 
     name = "image_folder"
+    options: tuple[str, ...] = ()
 
     def recognises(self, tree: FileTree) -> bool:
         """Two or more folders that hold images and nothing deeper; the weakest clue of all."""

@@ -17,6 +17,7 @@ class MaskPairs:
     """
 
     name = "mask_pairs"
+    options: tuple[str, ...] = ("images", "masks", "image_suffix", "mask_suffix")
 
     def recognises(self, tree: FileTree) -> bool:
         """Some image has a twin in a mask folder."""

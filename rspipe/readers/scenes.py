@@ -9,6 +9,7 @@ class Scenes:
     """Every raster is an image; header facts (CRS, bounds, bands) are read when it is opened."""
 
     name = "scenes"
+    options: tuple[str, ...] = ()
 
     def recognises(self, tree: FileTree) -> bool:
         """Every image file is a raster."""

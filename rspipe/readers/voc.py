@@ -26,6 +26,7 @@ class Voc:
     """One XML file per image, matched by stem; splits from `ImageSets/**/*.txt`."""
 
     name = "voc"
+    options: tuple[str, ...] = ()
 
     def recognises(self, tree: FileTree) -> bool:
         """The first XML files are VOC annotations."""
