@@ -8,6 +8,7 @@ import typer
 
 import rspipe
 from rspipe.catalog_cli import catalog_app
+from rspipe.corpus_cli import corpus_app
 from rspipe.errors import MissingDependency, RspipeError
 from rspipe.recipe import Strict, load_recipe
 
@@ -20,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-corpus_app = typer.Typer(help="Look into a packed corpus.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(catalog_app, name="catalog")
 
@@ -28,7 +28,6 @@ RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML recip
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="E.g. how.workers=2")
 ]
-CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder.")]
 
 
 @app.command()
@@ -79,27 +78,6 @@ def doctor() -> None:
         if finding.remedy:
             typer.echo(f"{'':<{width}}  → {finding.remedy}")
     raise typer.Exit(1 if any(f.remedy for f in findings) else 0)
-
-
-@corpus_app.command("verify")
-def corpus_verify(corpus: CorpusPath) -> None:
-    """Check every checksum and decode every image."""
-    from rspipe.corpus.verify import verify
-
-    typer.echo(f"{corpus}: {verify(corpus):,} tiles, all sound")
-
-
-@corpus_app.command("show")
-def corpus_show(
-    corpus: CorpusPath,
-    name: Annotated[str, typer.Argument(help="A tile id, or part of a source path.")],
-) -> None:
-    """Tell what became of an image or a tile, from the ledger."""
-    from rspipe.corpus.reader import Corpus
-    from rspipe.corpus.story import tell
-
-    for line in tell(Corpus.open(corpus), name):
-        typer.echo(line)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jinja2 import Environment
 
-from rspipe.corpus.format import shard_paths
+from rspipe.corpus.format import CARD, shard_paths
 from rspipe.io.tables import write_text
 
 _CARD = """\
@@ -82,7 +82,7 @@ def write_card(corpus: Path, manifest: dict[str, Any], ledger: pa.Table) -> None
         reasons=lambda dropped: ", ".join(f"{k} {v}" for k, v in dropped.items()),
         yes_no=lambda value: {True: "yes", False: "no", None: "unknown"}[value],
     )
-    write_text(text, corpus / "README.md")
+    write_text(text, corpus / CARD)
 
 
 def summarise_sources(corpus: Path) -> list[dict[str, Any]]:

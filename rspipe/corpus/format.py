@@ -15,6 +15,7 @@ ROW_GROUP_ROWS = 256
 """Most rows of a row group: one random read decompresses at most these."""
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
 LEDGER = "ledger"
 DATA = "data"
 PICTURES = "pictures.parquet"
