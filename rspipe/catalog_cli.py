@@ -1,9 +1,16 @@
 """`rspipe catalog …`: look into the catalog, plan a corpus, fetch what it needs."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from rspipe.errors import FetchError
+
+if TYPE_CHECKING:
+    from rspipe.io.fetch import FetchOptions
+    from rspipe.schema import DatasetCard
 
 catalog_app = typer.Typer(help="Public data sets: list, show, plan, fetch.", no_args_is_help=True)
 
@@ -44,3 +51,39 @@ def catalog_show(
     lines = [card.model_dump_json(indent=2)] if as_json else describe(card)
     for line in lines:
         typer.echo(line)
+
+
+@catalog_app.command("fetch")
+def catalog_fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Cards' names.")],
+    to: Annotated[Path, typer.Option(help="The folder that gets one folder per data set.")],
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+    unpack: Annotated[bool, typer.Option(help="Unpack; curation reads archives, too.")] = True,
+    keep_archives: Annotated[bool, typer.Option(help="Keep them as NAME.unpacked.")] = False,
+) -> None:
+    """Fetch data sets: resumed, verified, unpacked; exit code 1 if something is left to do."""
+    from rspipe.catalog import catalog_card
+    from rspipe.io.fetch import FetchOptions
+
+    options = FetchOptions(dry_run=dry_run, unpack=unpack, keep_archives=keep_archives)
+    cards = [catalog_card(name) for name in names]
+    whole = [_fetch_one(card, to / card.name, options) for card in cards]
+    raise typer.Exit(0 if all(whole) or dry_run else 1)
+
+
+def _fetch_one(card: "DatasetCard", folder: Path, options: "FetchOptions") -> bool:
+    """Fetch one data set and tell about it; an error there does not stop the next one."""
+    from rspipe.io.fetch import fetch
+
+    terms = card.licence_note or card.licence_url or ""
+    typer.echo(f"{card.name}: licence {card.licence or 'unknown'}{terms and ' - ' + terms}")
+    try:
+        deliveries = fetch(card, folder, options)
+    except FetchError as error:
+        typer.echo(f"  error: {error}", err=True)
+        return False
+    for delivery in deliveries:
+        typer.echo(f"  {delivery.path or folder.name}: {delivery.state}, {delivery.detail}")
+        for member, reason in delivery.left_out.items():
+            typer.echo(f"    not unpacked: {member}: {reason}", err=True)
+    return all(delivery.is_there for delivery in deliveries)

@@ -6,6 +6,7 @@
     ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
     ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
     ├── CorpusError        a corpus is absent, incomplete, or of another schema version
+    ├── FetchError         a published file cannot be fetched, verified or unpacked
     ├── RunError           a pre-training run is absent, incomplete, or does not match its recipe
     └── WeightsError       weights do not fit the model strictly
 
@@ -51,6 +52,10 @@ class ReaderError(RspipeError):
 
 class CorpusError(RspipeError):
     """A corpus is absent, incomplete, or of another schema version."""
+
+
+class FetchError(RspipeError):
+    """A published file cannot be fetched, verified or unpacked."""
 
 
 class RunError(RspipeError):

@@ -7,7 +7,7 @@ y, x and height, width; units stand in the names.
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rspipe.recipe import Strict
 
@@ -45,6 +45,17 @@ ORIENTATIONS = (
 )
 
 
+def _below(path: str) -> str:
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or "\\" in path:
+        raise ValueError(f"{path!r} is no path below the dataset's folder")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_below)]
+"""Posix path below a folder, which it cannot leave."""
+
+
 class Download(Strict):
     """One file to fetch: where it is, how it is checked, where it goes."""
 
@@ -52,14 +63,14 @@ class Download(Strict):
     """Address: http(s), file or `hf://datasets/OWNER/NAME/PATH`; with `manual`, a page to visit."""
     mirrors: tuple[str, ...] = ()
     """Other addresses of the same bytes, tried in order."""
-    path: str | None = None
+    path: RelativePath | None = None
     """Posix path below the dataset's folder; null: the last part of the address."""
     size_bytes: int | None = Field(default=None, ge=0)
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     unpack: bool = False
     """A zip or tar archive whose content belongs into `unpack_to`."""
-    unpack_to: str = ""
+    unpack_to: RelativePath = ""
     """Posix path of a folder below the dataset's."""
     manual: bool = False
     """Behind a login, a form or a drive's click-through: a person fetches it, into `path`."""

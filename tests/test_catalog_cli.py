@@ -26,3 +26,18 @@ def test_show_takes_another_name_of_the_set_and_names_the_nearest_of_a_wrong_one
     assert isinstance(wrong.exception, RecipeError)
     with pytest.raises(RecipeError, match="loveda"):
         raise wrong.exception
+
+
+def test_fetch_dry_run_tells_licence_and_addresses_and_writes_nothing(tmp_path):
+    done = run("fetch", "loveda", "AID", "--to", str(tmp_path), "--dry-run")
+    assert done.exit_code == 0
+    assert "licence CC-BY-NC-SA-4.0" in done.stdout
+    assert "zenodo.org" in done.stdout
+    assert "by hand" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_fetch_of_what_a_person_must_bring_ends_with_1_and_says_where_it_goes(tmp_path):
+    done = run("fetch", "aid", "--to", str(tmp_path))
+    assert done.exit_code == 1
+    assert str(tmp_path / "aid/AID.zip") in done.stdout
