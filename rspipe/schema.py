@@ -4,6 +4,7 @@ source/dataset → image (as published) → tile (after slicing; one corpus row)
 y, x and height, width; units stand in the names.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -186,10 +187,12 @@ class Box(Strict):
         return self.height * self.width
 
 
-class ObjectBox(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectBox:
     """One annotated object, in pixels of its image: edges of pixels, so a full image is 0..width.
 
-    Horizontal boxes are (x0, y0, x1, y1); an oriented box adds its four corners in order.
+    Horizontal boxes are (x0, y0, x1, y1); an oriented box adds its four corners in order. A plain
+    dataclass: there are millions of them, and a model takes three times the memory.
     """
 
     label: str
@@ -197,17 +200,26 @@ class ObjectBox(Strict):
     y0: float
     x1: float
     y1: float
-    corners: Annotated[tuple[float, ...], Field(min_length=8, max_length=8)] | None = None
+    corners: tuple[float, ...] | None = None
     """x, y of the four corners, in order around the box; null for a horizontal box."""
     difficult: bool = False
+    truncated: bool = False
+    """Part of the object lies outside the image or tile."""
+
+    def __post_init__(self) -> None:
+        if self.corners is not None and len(self.corners) != 8:
+            raise ValueError(f"{len(self.corners)} numbers are not four corners")
 
 
 class Annotation(Strict):
     """What a dataset says of what one of its images shows."""
 
     label: str | None = None
+    """Class of the whole image; several classes are sorted and joined by `|`."""
     boxes: tuple[ObjectBox, ...] | None = None
     """Empty means looked at and found nothing; null means nobody looked."""
+    boxes_normalised: bool = False
+    """Boxes are still shares of the image's width and height; see `readers.boxes.in_pixels`."""
     mask_path: str | None = None
     """Path of the mask image, relative to the dataset's root."""
     footprints_path: str | None = None
@@ -215,6 +227,7 @@ class Annotation(Strict):
     pair_path: str | None = None
     """Path of the same place at another time (change detection); the mask speaks of both."""
     caption: str | None = None
+    """Several captions stand one a line."""
 
 
 class Geography(Strict):
@@ -272,6 +285,7 @@ BOX_TYPE = pa.struct(
         ("y1", pa.float32()),
         ("corners", pa.list_(pa.float32())),
         ("difficult", pa.bool_()),
+        ("truncated", pa.bool_()),
     ]
 )
 

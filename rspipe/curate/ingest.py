@@ -1,7 +1,7 @@
 """Stage 1, ingest: every file below a dataset's root becomes one row, with the reason if unread."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,9 +15,10 @@ from rspipe.io import images, raster
 from rspipe.io.containers import container_suffix
 from rspipe.io.derived import local_raster
 from rspipe.readers import FileEntry, Storage
+from rspipe.readers.boxes import in_pixels
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard, ImageRecord
 
-VERSION = 2
+VERSION = 3
 
 _CHUNK_BYTES = 2**20
 _DOCUMENTS = frozenset({".md", ".txt", ".pdf", ".rst", ".yaml", ".yml"})
@@ -111,14 +112,16 @@ def _row(item: IngestItem, entry: FileEntry) -> dict[str, Any]:
     if path != readable_path:
         return drop(row, "ingest", "unreadable", "its name is not UTF-8: rename it")
     record = item.records.get(path, ImageRecord(source_path=path))
-    row |= {"split": record.split} | record.annotation.model_dump()
-    row |= record.geography.model_dump()
+    row |= {"split": record.split} | record.geography.model_dump()
+    row |= record.annotation.model_dump(exclude={"boxes", "boxes_normalised"})
     if record.derivation is not None:
         row["derivation"] = record.derivation.model_dump_json()
     try:
         facts = _open(item.storage, row, path, card)
     except UnreadableImage as error:
         return drop(row, "ingest", "unreadable", error.reason)
+    boxes = in_pixels(record.annotation, facts["height"], facts["width"]).boxes
+    row["boxes"] = None if boxes is None else [asdict(box) for box in boxes]
     # What the file itself says goes before what was said of it.
     return row | {key: value for key, value in facts.items() if value is not None}
 

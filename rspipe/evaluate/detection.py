@@ -14,6 +14,7 @@ from rspipe.evaluate.config import LinearDetector, What
 from rspipe.evaluate.detector import UPSCALE, DenseHead, Objects, detect, fit_head
 from rspipe.evaluate.features import Features
 from rspipe.evaluate.uncertainty import bootstrap
+from rspipe.readers.boxes import in_pixels
 from rspipe.schema import ImageRecord, Task
 
 
@@ -101,7 +102,7 @@ def true_boxes(
     height, width = size_px
     kept = [
         (np.clip((b.x0, b.y0, b.x1, b.y1), 0, (width, height, width, height)), b)
-        for b in record.annotation.boxes or ()
+        for b in in_pixels(record.annotation, int(height), int(width)).boxes or ()
         if b.label in classes
     ]
     kept = [(box, b) for box, b in kept if box[2] > box[0] and box[3] > box[1]]

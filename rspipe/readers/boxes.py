@@ -1,25 +1,146 @@
-"""Oriented boxes: corners in order, and the rectangle around them."""
+"""Boxes as datasets write them → ObjectBox: corners in order, edges in pixels, nothing impossible.
+
+An object that cannot be used (no number, no area, wholly outside its image) is left out and
+described; its neighbours and its image stay. A file of which no object can be used is a fault.
+"""
 
 import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from rspipe.schema import ObjectBox
+from rspipe.errors import ReaderError
+from rspipe.schema import Annotation, ObjectBox
+
+ItemT = TypeVar("ItemT")
+
+FARTHEST_PX = 10_000_000
+"""Coordinates beyond this are no pixels of any image (32-bit floats hold halves up to here)."""
+_MOST_TOLD = 3  # unusable objects of one file that are described; the rest is counted
 
 
-def from_corners(label: str, corners: tuple[float, ...], difficult: bool = False) -> ObjectBox:
-    """Build a box from four corners x, y, … in order.
+class UnusableBox(ValueError):
+    """An object without a usable box; the message says why."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The objects of one image: those that can be used, and why the others cannot."""
+
+    boxes: tuple[ObjectBox, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+    def note(self, what: str = "annotation") -> str:
+        """Say what the file is, and which of its objects were left out."""
+        return f"{what}; {describe(self.unusable, len(self.boxes))}" if self.unusable else what
+
+
+def parse_each(
+    items: Iterable[ItemT],
+    parse: Callable[[ItemT], ObjectBox],
+    name: str = "object",
+    size_px: tuple[int, int] | None = None,
+) -> Parsed:
+    """Parse the objects of one image, each for itself.
+
+    Args:
+        items: the objects as the file holds them, in its order.
+        parse: makes a box of one of them, or raises UnusableBox.
+        name: what an item is called in messages; it is numbered from 1.
+        size_px: height and width of the image, where the file states them.
+
+    Raises:
+        ReaderError: there are objects, and none of them can be used.
+    """
+    boxes, unusable = [], []
+    for number, item in enumerate(items, start=1):
+        try:
+            boxes.append(inside(parse(item), size_px))
+        except UnusableBox as error:
+            unusable.append(f"{name} {number}: {error}")
+    if unusable and not boxes:
+        raise ReaderError(describe(tuple(unusable), 0))
+    return Parsed(tuple(boxes), tuple(unusable))
+
+
+def describe(unusable: tuple[str, ...], n_usable: int) -> str:
+    """Count the objects that were left out, and describe the first of them.
+
+    >>> describe(("object 2: no area",), 4)
+    '1 of 5 objects unusable: object 2: no area'
+    """
+    told = "; ".join(unusable[:_MOST_TOLD]) + ("; …" if len(unusable) > _MOST_TOLD else "")
+    return f"{len(unusable)} of {n_usable + len(unusable)} objects unusable: {told}"
+
+
+def number(value: Any) -> float:
+    """Read one coordinate.
+
+    Raises:
+        UnusableBox: no finite number, or one that no image reaches.
+    """
+    if isinstance(value, bool) or value is None:
+        raise UnusableBox(f"{value!r} is no coordinate")
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UnusableBox(f"{str(value)[:40]!r} is no coordinate") from error
+    if not abs(found) <= FARTHEST_PX:  # also false for nan
+        raise UnusableBox(f"{found:g} is no coordinate")
+    return found
+
+
+def horizontal(
+    label: str, edges: Iterable[Any], *, difficult: bool = False, truncated: bool = False
+) -> ObjectBox:
+    """Build a box from its edges x0, y0, x1, y1.
+
+    Raises:
+        UnusableBox: not four coordinates, or no area.
+
+    >>> horizontal("ship", ("1", "2", "5", "7")).x1
+    5.0
+    """
+    try:
+        x0, y0, x1, y1 = map(number, edges)
+    except ValueError as error:
+        raise _not_these(error, f"{label!r} has not four edges") from error
+    if x1 <= x0 or y1 <= y0:
+        raise UnusableBox(f"{label!r} has no area: x {x0:g}..{x1:g}, y {y0:g}..{y1:g}")
+    return ObjectBox(
+        label=label, x0=x0, y0=y0, x1=x1, y1=y1, difficult=difficult, truncated=truncated
+    )
+
+
+def from_corners(
+    label: str, corners: Iterable[Any], *, difficult: bool = False, truncated: bool = False
+) -> ObjectBox:
+    """Build an oriented box from four corners x, y, … in order around it.
+
+    Raises:
+        UnusableBox: not four corners, or no area.
 
     >>> from_corners("ship", (0, 1, 4, 1, 4, 3, 0, 3)).y1
     3.0
     """
-    xs, ys = corners[0::2], corners[1::2]
+    try:
+        ordered = tuple(map(number, corners))
+    except ValueError as error:
+        raise _not_these(error, f"{label!r} has not four corners") from error
+    if len(ordered) != 8:
+        raise UnusableBox(f"{label!r} has {len(ordered) / 2:g} corners, not four")
+    if _area(ordered) == 0:
+        raise UnusableBox(f"{label!r} has no area: {' '.join(f'{c:g}' for c in ordered)}")
+    xs, ys = ordered[0::2], ordered[1::2]
     return ObjectBox(
         label=label,
-        x0=float(min(xs)),
-        y0=float(min(ys)),
-        x1=float(max(xs)),
-        y1=float(max(ys)),
-        corners=tuple(float(c) for c in corners),
+        x0=min(xs),
+        y0=min(ys),
+        x1=max(xs),
+        y1=max(ys),
+        corners=ordered,
         difficult=difficult,
+        truncated=truncated,
     )
 
 
@@ -38,3 +159,53 @@ def corners_from_angle(
         for dx, dy in half
         for value in (cx + (dx * cos - dy * sin) / 2, cy + (dx * sin + dy * cos) / 2)
     )
+
+
+def inside(box: ObjectBox, size_px: tuple[int, int] | None) -> ObjectBox:
+    """Return the box if some of it lies in an image of that height and width.
+
+    Boxes that reach over the edge are kept as published: whoever cuts or scores them clips them.
+
+    Raises:
+        UnusableBox: all of it lies outside.
+    """
+    if size_px is None:
+        return box
+    height, width = size_px
+    if box.x1 <= 0 or box.y1 <= 0 or box.x0 >= width or box.y0 >= height:
+        raise UnusableBox(
+            f"{box.label!r} lies outside its image of {width} x {height} px: "
+            f"x {box.x0:g}..{box.x1:g}, y {box.y0:g}..{box.y1:g}"
+        )
+    return box
+
+
+def in_pixels(annotation: Annotation, height: int, width: int) -> Annotation:
+    """Turn boxes that are shares of the image (YOLO) into pixels; leave others as they are.
+
+    Readers touch no image, so whoever knows the image's size does this: ingest and the evaluators.
+    """
+    if not annotation.boxes_normalised or annotation.boxes is None:
+        return annotation
+    boxes = tuple(_scaled(box, height, width) for box in annotation.boxes)
+    return annotation.model_copy(update={"boxes": boxes, "boxes_normalised": False})
+
+
+def _scaled(box: ObjectBox, height: int, width: int) -> ObjectBox:
+    edges = {"x0": box.x0 * width, "x1": box.x1 * width}
+    edges |= {"y0": box.y0 * height, "y1": box.y1 * height}
+    if box.corners is None:
+        return replace(box, **edges)
+    units = (width, height) * 4
+    corners = tuple(c * unit for c, unit in zip(box.corners, units, strict=True))
+    return replace(box, corners=corners, **edges)
+
+
+def _area(corners: tuple[float, ...]) -> float:
+    """Twice the signed area of a quadrilateral (shoelace)."""
+    xs, ys = corners[0::2], corners[1::2]
+    return sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(4))
+
+
+def _not_these(error: ValueError, otherwise: str) -> UnusableBox:
+    return error if isinstance(error, UnusableBox) else UnusableBox(otherwise)

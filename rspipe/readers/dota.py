@@ -51,7 +51,7 @@ def parse_dota(text: str) -> tuple[ObjectBox, ...]:
         words = line.split()
         try:
             corners = tuple(float(word) for word in words[:8])
-            boxes.append(from_corners(words[8], corners, words[9:10] == ["1"]))
+            boxes.append(from_corners(words[8], corners, difficult=words[9:10] == ["1"]))
         except (IndexError, ValueError) as error:
             raise ReaderError(f"line {number} is no DOTA box: {line[:80]!r}") from error
     return tuple(boxes)

@@ -79,7 +79,7 @@ def _parse_object(node: Any) -> ObjectBox:
     try:
         rotated = node.find("robndbox")
         if rotated is not None:
-            return from_corners(label, _rotated_corners(rotated), difficult)
+            return from_corners(label, _rotated_corners(rotated), difficult=difficult)
         flat = node.find("bndbox")
         x0, y0, x1, y1 = (float(flat.findtext(k)) for k in ("xmin", "ymin", "xmax", "ymax"))
     except (AttributeError, TypeError, ValueError) as error:

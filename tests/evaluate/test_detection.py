@@ -42,3 +42,12 @@ def test_boxes_are_cut_at_the_image_and_other_classes_left_out():
     record = ImageRecord(source_path="a.png", annotation=Annotation(boxes=boxes))
     found = true_boxes(record, {"ship": 0}, np.array([20, 30]))
     assert found.boxes.tolist() == [[0, 2, 4, 9]]
+
+
+def test_normalised_boxes_are_judged_in_pixels_of_the_image():
+    boxes = (ObjectBox(label="ship", x0=0.25, y0=0.5, x1=0.5, y1=1.0),)
+    record = ImageRecord(
+        source_path="a.png", annotation=Annotation(boxes=boxes, boxes_normalised=True)
+    )
+    found = true_boxes(record, {"ship": 0}, np.array([10, 40]))
+    assert found.boxes.tolist() == [[10, 5, 20, 10]]
