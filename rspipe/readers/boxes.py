@@ -192,13 +192,16 @@ def in_pixels(annotation: Annotation, height: int, width: int) -> Annotation:
 
 
 def _scaled(box: ObjectBox, height: int, width: int) -> ObjectBox:
-    edges = {"x0": box.x0 * width, "x1": box.x1 * width}
-    edges |= {"y0": box.y0 * height, "y1": box.y1 * height}
-    if box.corners is None:
-        return replace(box, **edges)
     units = (width, height) * 4
-    corners = tuple(c * unit for c, unit in zip(box.corners, units, strict=True))
-    return replace(box, corners=corners, **edges)
+    corners = box.corners and tuple(c * unit for c, unit in zip(box.corners, units, strict=True))
+    return replace(
+        box,
+        x0=box.x0 * width,
+        y0=box.y0 * height,
+        x1=box.x1 * width,
+        y1=box.y1 * height,
+        corners=corners,
+    )
 
 
 def _area(corners: tuple[float, ...]) -> float:
