@@ -53,6 +53,22 @@ def catalog_show(
         typer.echo(line)
 
 
+@catalog_app.command("plan")
+def catalog_plan(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML recipe of curate.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+) -> None:
+    """Say what a recipe needs, without touching data; exit code 1 if something is missing."""
+    from rspipe.curate.config import CurateRecipe
+    from rspipe.curate.plan import plan, tell
+    from rspipe.recipe import load_recipe
+
+    planned = plan(load_recipe(recipe, CurateRecipe, overrides or ()))
+    for line in tell(planned):
+        typer.echo(line)
+    raise typer.Exit(0 if planned.is_ready else 1)
+
+
 @catalog_app.command("fetch")
 def catalog_fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Cards' names.")],

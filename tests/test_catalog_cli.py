@@ -41,3 +41,15 @@ def test_fetch_of_what_a_person_must_bring_ends_with_1_and_says_where_it_goes(tm
     done = run("fetch", "aid", "--to", str(tmp_path))
     assert done.exit_code == 1
     assert str(tmp_path / "aid/AID.zip") in done.stdout
+
+
+def test_plan_ends_with_1_and_the_next_command_until_everything_is_there(tmp_path):
+    recipe = tmp_path / "curate.yaml"
+    recipe.write_text(f"name: t\ndata: {tmp_path / 'data'}\nwhat: {{datasets: [dubai_seg]}}\n")
+    missing = run("plan", str(recipe))
+    assert missing.exit_code == 1
+    assert "rspipe catalog fetch dubai_seg" in missing.stdout
+    (tmp_path / "data/dubai_seg").mkdir(parents=True)
+    ready = run("plan", str(recipe))
+    assert ready.exit_code == 0
+    assert "ready" in ready.stdout

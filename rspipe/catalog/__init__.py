@@ -34,9 +34,15 @@ def catalog_card(name: str) -> DatasetCard:
     Raises:
         RecipeError: no card has that name; the message carries the nearest one.
     """
-    if name not in _names():
+    card = find_card(name)
+    if card is None:
         raise RecipeError(f"the catalog has no card {name!r}{nearest_name(name, _names())}")
-    return catalog()[_names()[name]]
+    return card
+
+
+def find_card(name: str) -> DatasetCard | None:
+    """Return the card of that name or alias, if the catalog has one."""
+    return catalog()[_names()[name]] if name in _names() else None
 
 
 def card_for(folder: Path) -> DatasetCard:
@@ -64,9 +70,8 @@ def card_of(name: str, own: str | None = None, origin: str = CARD_NAME) -> Datas
     """
     if own is not None:
         return parse_card(own, origin)
-    if name in _names():
-        return catalog_card(name).model_copy(update={"name": name})
-    return DatasetCard(name=name)
+    known = find_card(name)
+    return known.model_copy(update={"name": name}) if known else DatasetCard(name=name)
 
 
 def load_card(path: Path) -> DatasetCard:

@@ -58,8 +58,16 @@ def _licence_matches(card: DatasetCard, pattern: str | None) -> bool:
 def table(cards: Sequence[DatasetCard]) -> list[str]:
     """Lay cards out as a table, one line each."""
     head = ("name", "task", "images", "size px", "GSD m", "licence", "layout", "held out")
-    rows = [head, *(_row(card) for card in cards)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return columns([head, *(_row(card) for card in cards)])
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Set rows of text in columns, the first row as their heads.
+
+    >>> columns([("a", "b"), ("long", "1")])
+    ['a     b', '----  -', 'long  1']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
 

@@ -53,7 +53,9 @@ def test_webdataset_reads_every_tile_with_its_bytes_and_columns(small, exported)
 
 def test_an_image_folder_loads_with_torchvision_and_with_datasets(small, exported, tmp_path):
     corpus, out = Corpus.open(small.corpus), exported("image_folder")
-    pictures = load_dataset("imagefolder", data_dir=str(out), split="train", cache_dir=str(tmp_path))
+    pictures = load_dataset(
+        "imagefolder", data_dir=str(out), split="train", cache_dir=str(tmp_path)
+    )
     assert len(pictures) == len(corpus)
     assert {"image", "dataset", "licence", "tile_id"} <= set(pictures.column_names)
     picture, _ = ImageFolder(str(out))[0]
