@@ -355,6 +355,11 @@ MEASURE_FIELDS = [
     pa.field("flatness", pa.float32()),
     pa.field("nodata_fraction", pa.float32()),
     pa.field("sharpness", pa.float32()),
+    pa.field("saturated_fraction", pa.float32()),
+    pa.field("black_fraction", pa.float32()),
+    pa.field("cloud_fraction", pa.float32()),
+    pa.field("mean_grey", pa.float32()),
+    pa.field("std_grey", pa.float32()),
 ]
 MATCH_FIELDS = [
     pa.field("cluster_id", pa.string()),

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rspipe.curate.config import SliceConfig
-from rspipe.curate.measure import measure
+from rspipe.curate.measure import hash_rows, measure_pixels
 from rspipe.curate.rows import drop, is_held_out
 from rspipe.errors import UnreadableImage
 from rspipe.io import images, raster
@@ -26,7 +26,7 @@ from rspipe.io.derived import local_raster
 from rspipe.io.storage import Storage
 from rspipe.schema import TILE_SCHEMA, Box
 
-VERSION = 3
+VERSION = 4
 
 Row = dict[str, Any]
 Bounds = tuple[float, float, float, float]
@@ -46,8 +46,8 @@ class SliceItem:
 class Source(Protocol):
     """An open image, read window by window."""
 
-    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_]]:
-        """Pixels uint8 (H, W, C) and validity bool (H, W) of a window."""
+    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_] | None]:
+        """Pixels uint8 (H, W, C) and validity bool (H, W), None: valid everywhere."""
 
     def bounds_4326(self, box: Box) -> Bounds | None:
         """Footprint of a window in degrees, where known."""
@@ -58,6 +58,7 @@ def slice_images(item: SliceItem) -> pa.Table:
     rows = pq.read_table(item.part).to_pylist()
     alive = (row for row in rows if row["drop_stage"] is None or is_held_out(row))
     tiles = [tile for row in alive for tile in _slice_image(row, item)]
+    hash_rows([tile for tile in tiles if "thumbnail" in tile])
     return pa.Table.from_pylist(tiles, TILE_SCHEMA)
 
 
@@ -127,7 +128,7 @@ def _unusable(row: Row, reason: str, detail: str) -> Row:
 def _tile(row: Row, box: Box, source: Source, config: SliceConfig, whole: bool) -> Row:
     pixels, valid = source.read(box)
     original = whole and row["format"] in _ORIGINAL_FORMATS and row["dtype"] == "uint8"
-    tile = row | _place(row, box) | measure(pixels, valid)
+    tile = row | _place(row, box) | measure_pixels(pixels, valid)
     tile |= {
         "original_bytes": original,
         "height": box.height,
@@ -205,9 +206,9 @@ def open_source(storage: Storage, row: Row, config: SliceConfig) -> Iterator[Sou
     """
     path = row["source_path"]
     if row["derivation"] is None and not _is_raster(storage, path):
-        data = storage.read_bytes(path)
-        if images.read_facts(data, path).dtype == "uint8":
-            yield _Picture(data, path)
+        picture = images.decode_picture(storage.read_bytes(path), path)
+        if picture is not None:
+            yield _Picture(picture)
             return
     bands = tuple(row["display_bands"])
     with (
@@ -231,15 +232,13 @@ def _is_raster(storage: Storage, path: str) -> bool:
 class _Picture:
     """An 8-bit picture, decoded whole."""
 
-    def __init__(self, data: bytes, path: str) -> None:
-        self._pixels = images.decode(data, path)
-        alpha = images.alpha_of(data, path)
-        shape = self._pixels.shape[:2]
-        self._valid = np.ones(shape, dtype=np.bool_) if alpha is None else alpha > 0
+    def __init__(self, picture: images.Picture) -> None:
+        self._picture = picture
 
-    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_]]:
+    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_] | None]:
         window = np.s_[box.y0 : box.y1, box.x0 : box.x1]
-        return self._pixels[window], self._valid[window]
+        valid = self._picture.valid
+        return self._picture.pixels[window], None if valid is None else valid[window]
 
     def bounds_4326(self, box: Box) -> Bounds | None:
         return None
@@ -252,7 +251,7 @@ class _Raster:
         self._scene = scene
         self._stretch = stretch
 
-    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_]]:
+    def read(self, box: Box) -> tuple[images.Pixels, NDArray[np.bool_] | None]:
         return self._scene.read(box, self._stretch)
 
     def bounds_4326(self, box: Box) -> Bounds | None:

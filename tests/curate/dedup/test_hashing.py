@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.fftpack import dct
 
-from rspipe.curate.dedup.hashing import INVERSE, hash_orientations, orient, shrink
+from rspipe.curate.dedup.hashing import (
+    INVERSE,
+    hash_orientations,
+    hash_orientations_batch,
+    orient,
+    shrink,
+)
 from rspipe.schema import ORIENTATIONS
 
 
@@ -21,6 +28,72 @@ def test_the_identity_hash_equals_imagehash_bit_for_bit(chips):
     for grey in chips:
         ours = hash_orientations(shrink(grey))[0]
         assert f"{int(ours):016x}" == str(imagehash.phash(Image.fromarray(grey)))
+
+
+def adversarial_pictures():
+    """Pictures whose coefficients are ties and rounding errors: the last bit of a DCT decides."""
+    y, x = np.indices((64, 64))
+    yield from (np.full((64, 64), level, np.uint8) for level in (0, 1, 7, 128, 254, 255))
+    yield from ((x * 4).astype(np.uint8), (y * 4).astype(np.uint8), (x + y).astype(np.uint8))
+    yield from (((x // n + y // n) % 2 * 255).astype(np.uint8) for n in (1, 2, 4, 8, 16, 32))
+    yield from (
+        (x // 32 * 255).astype(np.uint8),
+        ((x - 32) ** 2 + (y - 32) ** 2 < 400) * np.uint8(9),
+    )
+    yield from (np.full((1, 1), 5, np.uint8), np.arange(32, dtype=np.uint8)[None, :])
+    rng = np.random.default_rng(0)
+    yield from (rng.integers(low, low + 2, (64, 64)).astype(np.uint8) for low in (0, 100, 254))
+    yield from (
+        rng.integers(0, 256, size).astype(np.uint8) for size in ((3, 900), (900, 3), (31, 70))
+    )
+
+
+def test_the_identity_hash_equals_imagehash_on_pictures_without_content_too():
+    for grey in adversarial_pictures():
+        ours = hash_orientations(shrink(grey))[0]
+        assert f"{int(ours):016x}" == str(imagehash.phash(Image.fromarray(grey)))
+
+
+@pytest.mark.real_data
+def test_the_identity_hash_equals_imagehash_on_every_kind_of_real_tile(real_data):
+    folders = ("hurricane_damage", "eurosat_recut", "hit_uav", "dubai_seg")
+    paths = [p for f in folders for p in sorted((real_data / f).rglob("*.jp*g"))[::37]]
+    assert len(paths) > 100
+    for path in paths:
+        image = Image.open(path)
+        ours = hash_orientations(shrink(np.asarray(image.convert("L"))))[0]
+        assert f"{int(ours):016x}" == str(imagehash.phash(image)), path
+
+
+def hash_by_definition(thumbnail):
+    """Each orientation's own DCT block and median, one after the other."""
+    low = dct(dct(thumbnail, axis=0), axis=1)[:8, :8]
+    flip = np.where(np.arange(8) % 2, -1.0, 1.0)
+    blocks = {
+        "identity": low,
+        "rot90": low.T * flip[:, None],
+        "rot180": low * flip[:, None] * flip[None, :],
+        "rot270": low.T * flip[None, :],
+        "flip_lr": low * flip[None, :],
+        "flip_ud": low * flip[:, None],
+        "transpose": low.T,
+        "transverse": low.T * flip[:, None] * flip[None, :],
+    }
+    bits = [(blocks[name] > np.median(blocks[name])).ravel() for name in ORIENTATIONS]
+    return [int("".join("01"[int(bit)] for bit in row), 2) for row in bits]
+
+
+def test_hashes_in_a_batch_equal_each_picture_hashed_by_definition(chips):
+    thumbnails = np.stack([shrink(g) for g in (*chips, *adversarial_pictures())])
+    many = np.concatenate([thumbnails] * 9)  # more than one block
+    hashes = hash_orientations_batch(many)
+    assert hashes[: len(thumbnails)].tolist() == [hash_by_definition(t) for t in thumbnails]
+    np.testing.assert_array_equal(hashes, np.tile(hashes[: len(thumbnails)], (9, 1)))
+    assert len(many) > 512
+
+
+def test_no_picture_has_no_hash():
+    assert hash_orientations_batch(np.empty((0, 32, 32), np.uint8)).shape == (0, 8)
 
 
 def test_hashes_of_orientations_are_those_of_the_turned_image(chips):
