@@ -1,24 +1,32 @@
-"""Exact radius search over 64-bit hashes by multi-index hashing: no pair within the radius is lost.
+"""Exact radius search over 64-bit hashes in 8 orientations: no pair within the radius is lost.
 
-Cut each hash into 4 chunks of 16 bits. Two hashes at most r bits apart differ by at most
-floor(r/4) bits in some chunk (pigeonhole), so it is enough to compare hashes that share a chunk
-after flipping up to floor(r/4) of its bits.
-Source: Norouzi, Punjani, Fleet, Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012.
+How: two hashes within the radius agree in all bits of at least one of a few masks (`keys`). For
+each mask the copies' own hashes are laid out in slots by their bits under it, and the originals'
+hashes of all orientations are streamed past, sorted roughly by slot first so that what they
+meet lies in the processor's cache; each is compared with one slot, eight hashes at a time
+(`kernels`). A pair is taken at the first mask under which it agrees, so no pair comes twice.
+
+Each direction is searched for itself. A hash is thresholded at the median of its coefficients, and
+a flip moves that median: the distance of A to B turned is not always that of B to A turned back.
+Only the identity is symmetric, and there one direction is searched and the other is its mirror.
+
+What it costs at N tiles, radius 4: 12 × 8 N look-ups, and memory beside the input for one index
+(about 16 N bytes, twice), one slice of originals per core (130 MB) and the pairs found. The number
+of pairs itself can be quadratic: of M hashes within one ball of the radius, every pair is a
+match. Equal hashes are the common case of it, and `grouped_orientation_pairs` collapses them;
+for the rest `iter_orientation_pairs` bounds the memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNKS = 4
-_CHUNK_BITS = 16
-_BLOCK_PAIRS = 4_000_000  # candidate pairs compared at a time: bounds memory at about 100 MB
+from rspipe.curate.dedup.engine import MAX_ROWS, Packed, Search, unpack
+from rspipe.curate.dedup.groups import DistinctRows, Hashes, Indices, distinct_rows
 
-Hashes = NDArray[np.uint64]
-Indices = NDArray[np.int64]
 Bits = NDArray[np.uint8]
 
 
@@ -43,16 +51,6 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class DistinctRows:
-    """Which rows of a hash table are equal in every orientation; G groups of N rows."""
-
-    first: Indices
-    """(G,) the first row of each group, increasing."""
-    group: Indices
-    """(N,) the group of each row: `hashes[first[group]]` equals `hashes`."""
-
-
-@dataclass(frozen=True)
 class GroupedMatches:
     """Matches within one set without the quadratic pairs between rows that are equal.
 
@@ -66,7 +64,13 @@ class GroupedMatches:
 
 
 def orientation_pairs(
-    queries: Hashes, hashes: Hashes | None = None, max_bits: int = 4, *, orientations: int = 8
+    queries: Hashes,
+    hashes: Hashes | None = None,
+    max_bits: int = 4,
+    *,
+    orientations: int = 8,
+    threads: int | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Matches:
     """Find every (copy, original, orientation) at most `max_bits` apart.
 
@@ -75,23 +79,19 @@ def orientation_pairs(
     directions, each with the orientations that hold in that direction.
 
     Args:
-        queries: uint64 (Q, 8), hashes in the order of `schema.ORIENTATIONS`.
+        queries: uint64 (Q, 8), hashes in the order of `schema.ORIENTATIONS`; fewer columns do
+            where fewer are asked for.
         hashes: uint64 (N, 8), the originals; None searches `queries` against itself.
         max_bits: radius, inclusive, in bits, 0..16.
-        orientations: 8, or 1 for the identity alone.
+        orientations: how many of them, from the first on: 8, or 1 for the identity alone.
+        threads: cores to use; None takes all. The result does not depend on it.
+        progress: called now and then with the share of the work done, 0..1.
+
+    Raises:
+        ValueError: a radius out of range, a table of another shape, or more than 2^28 rows.
     """
-    originals = queries if hashes is None else hashes
-    parts = []
-    for k in range(orientations):
-        original, copy, bits = radius_pairs(originals[:, k], queries[:, 0], max_bits)
-        keep = original != copy if hashes is None else np.ones(len(copy), dtype=bool)
-        turned = np.full(int(keep.sum()), k, dtype=np.uint8)
-        parts.append((copy[keep], original[keep], turned, bits[keep]))
-    copy, original, orientation, bits = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    order = np.lexsort((orientation, original, copy))
-    return Matches(copy[order], original[order], orientation[order], bits[order])
+    found = list(_matches(queries, hashes, max_bits, orientations, threads, progress))
+    return _sorted_matches(found)
 
 
 def iter_orientation_pairs(
@@ -100,112 +100,104 @@ def iter_orientation_pairs(
     max_bits: int = 4,
     *,
     orientations: int = 8,
+    threads: int | None = None,
+    progress: Callable[[float], object] | None = None,
     chunk_pairs: int = 4_000_000,
 ) -> Iterator[Matches]:
     """Yield what `orientation_pairs` returns in blocks of about `chunk_pairs`: bounded memory.
 
     Every match stands in one block; a block is sorted, the whole is not. The blocks do not depend
-    on the number of threads.
+    on the number of threads. To count matches without keeping them, sum the blocks' lengths.
     """
-    found = orientation_pairs(queries, hashes, max_bits, orientations=orientations)
-    for start in range(0, len(found), chunk_pairs):
-        part = slice(start, start + chunk_pairs)
-        yield Matches(
-            found.copy[part],
-            found.original[part],
-            found.orientation[part],
-            found.distance_bits[part],
-        )
+    waiting: list[Packed] = []
+    for piece in _matches(queries, hashes, max_bits, orientations, threads, progress):
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= chunk_pairs:
+            yield _sorted_matches(waiting)
+            waiting = []
+    if waiting:
+        yield _sorted_matches(waiting)
 
 
 def grouped_orientation_pairs(
-    hashes: Hashes, max_bits: int = 4, *, orientations: int = 8
+    hashes: Hashes,
+    max_bits: int = 4,
+    *,
+    orientations: int = 8,
+    threads: int | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> GroupedMatches:
     """Search a set against itself, equal rows collapsed first: a million equal ones cost nothing.
 
     Two sets are searched so with `distinct_rows` of each, and `orientation_pairs` between
-    the first rows.
+    the first rows. See `orientation_pairs` for the arguments.
     """
+    hashes = hashes[:, :orientations]
     rows = distinct_rows(hashes)
-    found = orientation_pairs(hashes[rows.first], None, max_bits, orientations=orientations)
+    found = orientation_pairs(
+        hashes if len(rows.first) == len(hashes) else hashes[rows.first],
+        None,
+        max_bits,
+        orientations=orientations,
+        threads=threads,
+        progress=progress,
+    )
     matches = Matches(
         rows.first[found.copy], rows.first[found.original], found.orientation, found.distance_bits
     )
     return GroupedMatches(rows, matches)
 
 
-def distinct_rows(hashes: Hashes) -> DistinctRows:
-    """Group the rows of uint64 (N, 8) that are equal in all orientations."""
-    _, first, group = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[order] = np.arange(len(first))
-    return DistinctRows(first[order], rank[group.reshape(-1)])
-
-
-def radius_pairs(queries: Hashes, hashes: Hashes, max_bits: int) -> tuple[Indices, Indices, Bits]:
+def radius_pairs(
+    queries: Hashes, hashes: Hashes, max_bits: int, *, threads: int | None = None
+) -> tuple[Indices, Indices, Bits]:
     """Find all pairs (query, hash) at most `max_bits` apart.
 
     Args:
         queries: uint64 (Q,).
-        hashes: uint64 (N,), the side that is indexed.
-        max_bits: radius, inclusive, in bits.
+        hashes: uint64 (N,).
+        max_bits: radius, inclusive, in bits, 0..16.
+        threads: cores to use; None takes all. The result does not depend on it.
 
     Returns:
         query index (P,), hash index (P,) and distance in bits (P,), sorted by query, then hash.
+
+    Raises:
+        ValueError: a radius out of range, or more than 2^28 hashes.
     """
-    masks = _flip_masks(max_bits // _CHUNKS)
-    found = [
-        pairs
-        for chunk in range(_CHUNKS)
-        for pairs in _pairs_by_chunk(queries, hashes, chunk, masks, max_bits)
-    ]
-    keys = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
-    query, index = np.divmod(keys, max(len(hashes), 1))
-    return query, index, np.bitwise_count(queries[query] ^ hashes[index])
+    found = orientation_pairs(
+        queries[:, None], hashes[:, None], max_bits, orientations=1, threads=threads
+    )
+    return found.copy, found.original, found.distance_bits
 
 
-def _flip_masks(max_flips: int) -> list[int]:
-    """All 16-bit masks with at most `max_flips` set bits."""
-    return [
-        sum(1 << bit for bit in bits)
-        for count in range(max_flips + 1)
-        for bits in combinations(range(_CHUNK_BITS), count)
-    ]
+def _matches(
+    queries: Hashes,
+    hashes: Hashes | None,
+    max_bits: int,
+    orientations: int,
+    threads: int | None,
+    progress: Callable[[float], object] | None,
+) -> Iterator[Packed]:
+    originals = queries if hashes is None else hashes
+    for name, table in (("queries", queries), ("hashes", originals)):
+        if table.ndim != 2 or table.dtype != np.uint64 or not 1 <= orientations <= table.shape[1]:
+            raise ValueError(
+                f"{name}: want uint64 (N, {orientations} or more), got {table.dtype} {table.shape}"
+            )
+        if len(table) > MAX_ROWS:
+            raise ValueError(f"{name}: {len(table)} rows; split the set, {MAX_ROWS} go at a time")
+    search = Search(
+        np.ascontiguousarray(queries[:, 0]),
+        originals[:, :orientations],
+        within=hashes is None,
+        max_bits=max_bits,
+        threads=threads or numba.config.NUMBA_NUM_THREADS,
+    )
+    yield from search.run(progress or (lambda share: None))
 
 
-def _chunk_of(hashes: Hashes, chunk: int) -> NDArray[np.uint16]:
-    return ((hashes >> np.uint64(chunk * _CHUNK_BITS)) & np.uint64(0xFFFF)).astype(np.uint16)
-
-
-def _pairs_by_chunk(
-    queries: Hashes, hashes: Hashes, chunk: int, masks: list[int], max_bits: int
-) -> Iterator[Indices]:
-    """Pairs within the radius that share one chunk after a flip; as query * N + index."""
-    keys = _chunk_of(hashes, chunk)
-    order = np.argsort(keys, kind="stable")
-    sorted_keys = keys[order]
-    own = _chunk_of(queries, chunk)
-    for mask in masks:
-        wanted = own ^ np.uint16(mask)
-        starts = np.searchsorted(sorted_keys, wanted, side="left")
-        counts = np.searchsorted(sorted_keys, wanted, side="right") - starts
-        for block in _blocks(counts):
-            query = np.repeat(np.arange(block.start, block.stop), counts[block])
-            first = np.repeat(np.cumsum(counts[block]) - counts[block], counts[block])
-            index = order[starts[query] + np.arange(len(query)) - first]
-            near = np.bitwise_count(queries[query] ^ hashes[index]) <= max_bits
-            yield query[near] * len(hashes) + index[near]
-
-
-def _blocks(counts: Indices) -> list[slice]:
-    """Cut queries into runs whose candidates fit one block."""
-    ends = np.cumsum(counts)
-    blocks, start = [], 0
-    while start < len(counts):
-        done = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, done + _BLOCK_PAIRS, side="right"))
-        stop = max(stop, start + 1)
-        blocks.append(slice(start, stop))
-        start = stop
-    return blocks
+def _sorted_matches(found: list[Packed]) -> Matches:
+    packed = np.concatenate([*found, np.empty(0, dtype=np.uint64)])
+    packed.sort()
+    return Matches(*unpack(packed))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rspipe.curate.dedup import search
+from rspipe.curate.dedup import engine
 from rspipe.curate.dedup.search import (
     grouped_orientation_pairs,
     iter_orientation_pairs,
@@ -41,13 +41,17 @@ def test_no_pair_within_the_radius_is_lost_and_none_is_added(seed, counts, bits)
     assert (distance == np.bitwise_count(queries[query] ^ hashes[index])).all()
 
 
-@pytest.mark.parametrize("block", [1, 7, 10_000])
-def test_results_do_not_depend_on_the_block_size(monkeypatch, block):
-    hashes = clustered(3, 300)
-    expected = radius_pairs(hashes, hashes, 4)
-    monkeypatch.setattr(search, "_BLOCK_PAIRS", block)
-    for got, want in zip(radius_pairs(hashes, hashes, 4), expected, strict=True):
-        np.testing.assert_array_equal(got, want)
+@pytest.mark.parametrize("threads", [2, 5])
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, threads):
+    monkeypatch.setattr(engine, "_MIN_SLICE_ROWS", 100)
+    monkeypatch.setattr(engine, "_STEP_PAIRS", 50)
+    hashes = clustered(3, 8 * 1000).reshape(-1, 8)
+    alone = list(iter_orientation_pairs(hashes, None, 8, threads=1, chunk_pairs=1000))
+    assert len(alone) > 3
+    together = iter_orientation_pairs(hashes, None, 8, threads=threads, chunk_pairs=1000)
+    for got, want in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(triples(got), triples(want))
+        np.testing.assert_array_equal(got.distance_bits, want.distance_bits)
 
 
 def test_a_skewed_bucket_is_complete():
@@ -113,3 +117,39 @@ def test_grouped_matches_stand_for_every_pair_between_groups():
         if group[i] != group[j]
     }
     assert {(first[group[i]], first[group[j]], k) for i, j, k in spread} == found
+
+
+def test_equal_rows_cost_nothing_when_grouped():
+    """A fifth of a million equal tiles: 2e10 pairs, none of them listed."""
+    hashes = clustered(11, 8 * 1000).reshape(-1, 8)
+    flat = np.full((200_000, 8), 0x8000000000000000, dtype=np.uint64)
+    grouped = grouped_orientation_pairs(np.concatenate([hashes, flat]), 4)
+    few = grouped_orientation_pairs(np.concatenate([hashes, flat[:1]]), 4)
+    assert len(grouped.rows.group) == 201_000
+    np.testing.assert_array_equal(triples(grouped.matches), triples(few.matches))
+
+
+def test_an_abandoned_search_ends():
+    hashes = clustered(3, 8 * 1000).reshape(-1, 8)
+    blocks = iter_orientation_pairs(hashes, None, 8, chunk_pairs=1)
+    assert len(next(blocks)) > 0
+    blocks.close()
+
+
+def test_progress_rises_to_the_whole():
+    shares = []
+    orientation_pairs(clustered(3, 80).reshape(-1, 8), progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    "table", [np.zeros((3, 4), np.uint64), np.zeros((3, 8), np.int64), np.zeros(3, np.uint64)]
+)
+def test_tables_of_another_shape_or_type_are_refused(table):
+    with pytest.raises(ValueError, match="want uint64"):
+        orientation_pairs(table)
+
+
+def test_a_radius_that_has_no_exact_family_is_refused():
+    with pytest.raises(ValueError, match="max_bits=17"):
+        orientation_pairs(np.zeros((3, 8), np.uint64), max_bits=17)

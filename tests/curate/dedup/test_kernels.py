@@ -1,0 +1,46 @@
+import numba
+import numpy as np
+
+from rspipe.curate.dedup import kernels
+
+WORDS = np.random.default_rng(0).integers(0, 2**64, 500, dtype=np.uint64)
+
+
+def test_popcount_counts_set_bits():
+    @numba.njit
+    def counts(words, out):
+        for i in range(len(words)):
+            out[i] = kernels.popcount(words[i])
+
+    out = np.empty(len(WORDS), dtype=np.uint64)
+    counts(WORDS, out)
+    np.testing.assert_array_equal(out, np.bitwise_count(WORDS))
+
+
+def test_eight_hashes_are_compared_at_any_place():
+    @numba.njit
+    def near(words, query, max_bits, out):
+        for i in range(len(out)):
+            out[i] = kernels.near_eight(words, i, query, max_bits)
+
+    for max_bits in (0, 28, 32, 64):
+        out = np.empty(len(WORDS) - 8, dtype=np.uint64)
+        near(WORDS, WORDS[17], np.uint64(max_bits), out)
+        is_near = np.bitwise_count(WORDS ^ WORDS[17]) <= max_bits
+        want = [sum(1 << t for t in range(8) if is_near[i + t]) for i in range(len(out))]
+        assert out.tolist() == want
+
+
+def test_partition_keeps_every_hash_with_its_owner_and_their_order_within_a_part():
+    rows = WORDS[:480].reshape(-1, 8)
+    out = np.empty((60 * 7, 2), dtype=np.uint64)
+    mask = np.uint64(0xFF00FF)
+    starts = kernels.partition(rows, (1, 8), 100, mask, 3, out)
+    assert starts[0] == 0 and starts[-1] == len(out)
+    owners = out[:, 1].astype(np.int64)
+    np.testing.assert_array_equal(rows[owners // 8 - 100, owners % 8], out[:, 0])
+    assert len(np.unique(owners)) == len(owners)
+    for part in range(8):
+        inside = out[starts[part] : starts[part + 1]]
+        assert (np.diff(inside[:, 1].astype(np.int64)) > 0).all()
+        assert all(kernels.slot_of(word, mask, 3) == part for word in inside[:, 0])
