@@ -70,9 +70,14 @@ def _not_images(dataset: Dataset) -> dict[str, tuple[str, str]]:
             found[path] = ("sidecar", listing.sidecars[path])
         elif entry.members is not None:
             found[path] = ("sidecar", f"a container of {entry.members:,} members")
-        elif path not in listing.images and not images.claims_image(path):
+        elif path not in listing.images and not _claims_image(path):
             found[path] = _why_no_image(path)
     return found
+
+
+def _claims_image(path: str) -> bool:
+    # A cell of a picture column has no suffix.
+    return images.claims_image(path) or ".parquet/" in path.lower()
 
 
 def _why_no_image(path: str) -> tuple[str, str]:

@@ -9,14 +9,26 @@ from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
 from rspipe.readers.image_folder import ImageFolder
 from rspipe.readers.mask_pairs import MaskPairs
+from rspipe.readers.parquet import Parquet
 from rspipe.readers.scenes import Scenes
 from rspipe.readers.tree import FileTree
 from rspipe.readers.voc import Voc
+from rspipe.readers.webdataset import WebDataset
 from rspipe.recipe import nearest_name
 from rspipe.schema import DatasetCard
 
 READERS: dict[str, Reader] = {
-    reader.name: reader for reader in (Voc(), Dota(), Coco(), MaskPairs(), Scenes(), ImageFolder())
+    reader.name: reader
+    for reader in (
+        Parquet(),
+        WebDataset(),
+        Voc(),
+        Dota(),
+        Coco(),
+        MaskPairs(),
+        Scenes(),
+        ImageFolder(),
+    )
 }
 
 __all__ = ["READERS", "FileEntry", "FileTree", "Listing", "Reader", "Storage", "read_dataset"]
