@@ -5,8 +5,8 @@ data/train-00000-of-00002.parquet    columns: image {bytes, path}, label, …
 data/test-00000-of-00001.parquet
 ```
 
-The picture of row 17 is the image `…parquet/00000017/image`. Its split is the first word of the file's
-name (`train-…`), a folder's, or the cell of a `split` column.
+The picture of row 17 is the image `…parquet/00000017/image`. Its split is the first word of the
+file's name (`train-…`), a folder's, or the cell of a `split` column.
 """
 
 import json
@@ -48,7 +48,7 @@ class Parquet:
     """
 
     name = "parquet"
-    options = ("image", "label", "caption", "mask", "objects", "box_format")
+    options: tuple[str, ...] = ("image", "label", "caption", "mask", "objects", "box_format")
 
     def recognises(self, tree: FileTree) -> bool:
         """Some Parquet file holds pictures."""
@@ -145,9 +145,7 @@ class _Columns:
             if isinstance(objects, dict):
                 return self._hugging_face_boxes(objects)
             # An rspipe corpus: the boxes as they are.
-            return tuple(
-                ObjectBox.model_validate({k: _plain(v) for k, v in box.items()}) for box in objects
-            )
+            return tuple(ObjectBox(**{k: _plain(v) for k, v in box.items()}) for box in objects)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ReaderError(f"column {self.objects!r} holds no boxes: {error}") from error
 
