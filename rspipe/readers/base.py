@@ -121,7 +121,7 @@ def split_in_path(path: str, card: DatasetCard) -> str | None:
         if pattern(card, text).search(path):
             return str(split)
     declared = card.options.get("splits")
-    for folder in map(_without_container, path.split("/")[:-1]):
+    for folder in map(without_container, path.split("/")[:-1]):
         if declared is not None:
             if folder in declared:
                 return folder
@@ -130,7 +130,8 @@ def split_in_path(path: str, card: DatasetCard) -> str | None:
     return None
 
 
-def _without_container(folder: str) -> str:
+def without_container(folder: str) -> str:
+    """Name of a folder, or of a container without its suffix: `Train.zip` is a folder `Train`."""
     suffix = container_suffix(folder) if "." in folder else None
     return folder if suffix is None else folder[: -len(suffix)]
 

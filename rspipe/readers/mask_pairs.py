@@ -1,61 +1,174 @@
-"""Images and masks in twin folders: `…/images/a.jpg`, `…/masks/a.png` (LoveDA, DeepGlobe …)."""
+"""Images with masks: twin folders, suffixes in one folder, or separate trees.
 
-from pathlib import PurePosixPath
+LoveDA, Potsdam, Vaihingen, DeepGlobe, Inria, LandCover.ai, GID-15, WHU building, Massachusetts,
+GeoNRW, OpenEarthMap, DFC2022 …
+"""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rspipe.errors import RecipeError
 from rspipe.readers.base import Listing, record
+from rspipe.readers.companions import companions
+from rspipe.readers.parts import HERE, Key, Member, Part, gather, part
+from rspipe.readers.splits import SplitLists, read_split_lists
 from rspipe.readers.tree import FileTree
-from rspipe.schema import DatasetCard
+from rspipe.recipe import nearest_name
+from rspipe.schema import DatasetCard, ImageRecord
 
-IMAGE_FOLDERS = ("images", "images_png", "image", "imgs", "img", "top", "src")
-MASK_FOLDERS = ("masks", "masks_png", "mask", "labels", "label", "gt", "annotations")
+IMAGE_FOLDERS = (
+    *("images", "images_png", "image", "imgs", "img", "img_dir", "jpegimages", "rgb", "sat"),
+    *("satellite", "top", "src", "bdortho"),
+)
+MASK_FOLDERS = (
+    *("masks", "masks_png", "mask", "labels", "label", "labels_png", "gt", "gts", "groundtruth"),
+    *("ground_truth", "annotations", "ann_dir", "segmentationclass", "urbanatlas", "seg"),
+)
+# Ends of names by which images and masks are told where no card says more: image, mask.
+SUFFIXES = (
+    ("", ""),
+    ("_sat", "_mask"),
+    ("", "_mask"),
+    ("_image", "_mask"),
+    ("", "_label"),
+    ("", "_labels"),
+    ("", "_gt"),
+    ("", "_seg"),
+    ("_rgb", "_seg"),
+    ("_RGB", "_label"),
+    ("_RGBIR", "_label"),
+    ("", "_15label"),
+    ("", "_24label"),
+    ("", "_UA2012"),
+)
+_RULE_OPTIONS = (
+    *("images", "image_suffix", "image_pattern"),
+    *("masks", "mask_suffix", "mask_pattern"),
+)
 
 
 class MaskPairs:
-    """Twins share their place and their stem and differ in the folder's name.
+    """An image and its mask differ in their folder or in the end of their name, and in no more.
 
-    Card options: `images` and `masks`, the two folder names, where they are unusual.
+    Card options, each one text or a list in order of preference:
+
+    images, masks: folders (names or ends of paths; `.` for files outside any such folder).
+    image_suffix, mask_suffix: ends of names before the file suffix.
+    image_pattern, mask_pattern: regular expressions searched in the path, instead of folder and
+        suffix; an image and a mask with equal groups are a pair.
+    pairs: a list of rules, each with the options above; a file plays its part in the first.
+    split_lists: split → text file with the names that belong to it.
+
+    Of several images of one key the preferred product counts; the others, and lesser masks, are
+    sidecars. Two equally preferred masks of one image are faults: neither is taken.
     """
 
     name = "mask_pairs"
-    options: tuple[str, ...] = ("images", "masks", "image_suffix", "mask_suffix")
+    options: tuple[str, ...] = (*_RULE_OPTIONS, "pairs", "split_lists")
 
     def recognises(self, tree: FileTree) -> bool:
-        """Some image has a twin in a mask folder."""
-        return bool(_pairs(tree, IMAGE_FOLDERS, MASK_FOLDERS))
+        """Most files in mask folders, or with a mask's suffix, have an image."""
+        return _guess(tree.image_paths) is not None
 
     def read(self, tree: FileTree, card: DatasetCard) -> Listing:
-        """List images with their masks; mask files are sidecars, also those without an image."""
-        image_folders = _option(card, "images", IMAGE_FOLDERS)
-        mask_folders = _option(card, "masks", MASK_FOLDERS)
-        pairs = _pairs(tree, image_folders, mask_folders)
-        images = {path: record(path, card, mask_path=mask) for path, mask in pairs.items()}
-        sidecars = dict.fromkeys(pairs.values(), "mask")
-        for path in tree.image_paths:
-            if path not in images and _folder(path) in mask_folders:
-                sidecars.setdefault(path, "mask without an image")
-        return Listing(images, sidecars)
+        """List images with their masks; a mask is a sidecar, also without its image."""
+        lists = read_split_lists(tree, card)
+        beside = Listing(sidecars=companions(tree) | lists.sidecars, faults=lists.faults)
+        declared = any(option in card.options for option in (*_RULE_OPTIONS, "pairs"))
+        if not declared:
+            rule = _guess(tree.image_paths)
+            return (_pair(tree.image_paths, *rule, lists, card) if rule else Listing()) | beside
+        listing = Listing()
+        for rule in _rules(card):
+            free = (p for p in tree.image_paths if not _is_known(p, listing))
+            listing |= _pair(free, *rule, lists, card)
+        return listing | beside
 
 
-def _option(card: DatasetCard, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    return (str(card.options[key]).lower(),) if key in card.options else default
+def _is_known(path: str, listing: Listing) -> bool:
+    return path in listing.images or path in listing.sidecars or path in listing.faults
 
 
-def _folder(path: str) -> str:
-    return PurePosixPath(path).parent.name.lower()
+def _rules(card: DatasetCard) -> Iterator[tuple[Part, Part]]:
+    rules: Sequence[Mapping[str, Any]] = card.options.get("pairs", [card.options])
+    for rule in rules:
+        if rule is not card.options:
+            _check_options(rule, card)
+        yield part(card, rule, "image", "images"), part(card, rule, "mask", "masks")
 
 
-def _pairs(
-    tree: FileTree, image_folders: tuple[str, ...], mask_folders: tuple[str, ...]
-) -> dict[str, str]:
-    """Pair image paths with mask paths: same grandparent, same stem."""
-    masks = {
-        (str(PurePosixPath(path).parent.parent), PurePosixPath(path).stem): path
-        for path in tree.image_paths
-        if _folder(path) in mask_folders
-    }
-    keyed = (
-        (path, (str(PurePosixPath(path).parent.parent), PurePosixPath(path).stem))
-        for path in tree.image_paths
-        if _folder(path) in image_folders
+def _check_options(rule: Mapping[str, Any], card: DatasetCard) -> None:
+    for option in rule:
+        if option not in _RULE_OPTIONS:
+            raise RecipeError(
+                f"card {card.name!r}: a rule of pairs has no option {option!r}"
+                f"{nearest_name(option, _RULE_OPTIONS)}"
+            )
+
+
+def _guess(paths: Iterable[str]) -> tuple[Part, Part] | None:
+    """Find the usual rule that brings most pairs about; None where none holds for most masks."""
+    best, best_pairs = None, 0
+    for folders in ((IMAGE_FOLDERS, MASK_FOLDERS), ((HERE,), (HERE,))):
+        for image_suffix, mask_suffix in SUFFIXES:
+            if folders[0] == (HERE,) and not mask_suffix:
+                continue
+            rule = (Part(folders[0], (image_suffix,)), Part(folders[1], (mask_suffix,)))
+            images, masks = _sort_out(paths, *rule)
+            pairs = len(images.keys() & masks.keys())
+            if pairs > best_pairs and 2 * pairs >= len(masks):
+                best, best_pairs = rule, pairs
+    return best
+
+
+def _sort_out(
+    paths: Iterable[str], image: Part, mask: Part
+) -> tuple[dict[Key, list[Member]], dict[Key, list[Member]]]:
+    """Tell images from masks; what could be both is what it is more surely, else a mask."""
+    images, masks = [], []
+    for path in paths:
+        as_image, as_mask = image.role_of(path), mask.role_of(path)
+        if as_mask and (as_image is None or as_mask.sureness >= as_image.sureness):
+            masks.append(Member(path, as_mask))
+        elif as_image:
+            images.append(Member(path, as_image))
+    return gather(images), gather(masks)
+
+
+def _pair(
+    paths: Iterable[str], image: Part, mask: Part, lists: SplitLists, card: DatasetCard
+) -> Listing:
+    images, masks = _sort_out(paths, image, mask)
+    found: dict[str, ImageRecord] = {}
+    sidecars: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    chosen = {key: _choose(members, sidecars, faults) for key, members in masks.items()}
+    for key, members in images.items():
+        best = members[0]
+        for member in members:
+            if member.role.rank > best.role.rank:
+                sidecars[member.path] = f"another product of {best.path}"
+                continue
+            split = lists.split_of(member.path, card)
+            found[member.path] = record(member.path, card, split, mask_path=chosen.get(key))
+    for key, path in chosen.items():
+        if path is not None:
+            sidecars[path] = "mask" if key in images else "mask without an image"
+    return Listing(found, sidecars, faults)
+
+
+def _choose(
+    masks: Sequence[Member], sidecars: dict[str, str], faults: dict[str, str]
+) -> str | None:
+    """Choose the preferred mask of a key; of two equally preferred ones none."""
+    best = masks[0]
+    equal = [mask.path for mask in masks if mask.role.rank == best.role.rank]
+    sidecars.update((m.path, f"another mask beside {best.path}") for m in masks[len(equal) :])
+    if len(equal) == 1:
+        return best.path
+    other = {path: equal[path == equal[0]] for path in equal}
+    faults.update(
+        (path, f"two masks for one image, this and {other[path]}: say in the card which counts")
+        for path in equal
     )
-    return {path: masks[key] for path, key in keyed if key in masks}
+    return None
