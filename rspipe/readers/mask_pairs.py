@@ -40,7 +40,9 @@ SUFFIXES = (
     ("", "_15label"),
     ("", "_24label"),
     ("", "_UA2012"),
+    ("", "_m"),
 )
+_MASK_ENDS = tuple(mask_end for _, mask_end in SUFFIXES if mask_end)
 _RULE_OPTIONS = (
     *("images", "image_suffix", "image_pattern"),
     *("masks", "mask_suffix", "mask_pattern"),
@@ -52,7 +54,8 @@ class MaskPairs:
 
     Card options, each one text or a list in order of preference:
 
-    images, masks: folders (names or ends of paths; `.` for files outside any such folder).
+    images, masks: folders (names or ends of paths; `.` for files outside any such folder). Where
+        only one is given, the other is one of the usual ones, unless it has a suffix.
     image_suffix, mask_suffix: ends of names before the file suffix.
     image_pattern, mask_pattern: regular expressions searched in the path, instead of folder and
         suffix; an image and a mask with equal groups are a pair.
@@ -68,20 +71,20 @@ class MaskPairs:
 
     def recognises(self, tree: FileTree) -> bool:
         """Most files in mask folders, or with a mask's suffix, have an image."""
-        return _guess(tree.image_paths) is not None
+        return next(_guesses(tree.image_paths), None) is not None
 
     def read(self, tree: FileTree, card: DatasetCard) -> Listing:
         """List images with their masks; a mask is a sidecar, also without its image."""
         lists = read_split_lists(tree, card)
         beside = Listing(sidecars=companions(tree) | lists.sidecars, faults=lists.faults)
-        declared = any(option in card.options for option in (*_RULE_OPTIONS, "pairs"))
-        if not declared:
-            rule = _guess(tree.image_paths)
-            return (_pair(tree.image_paths, *rule, lists, card) if rule else Listing()) | beside
-        listing = Listing()
-        for rule in _rules(card):
-            free = (p for p in tree.image_paths if not _is_known(p, listing))
+        if any(option in card.options for option in (*_RULE_OPTIONS, "pairs")):
+            rules = _rules(card)
+        else:
+            rules = _guesses(tree.image_paths)
+        listing, free = Listing(), tree.image_paths
+        for rule in rules:
             listing |= _pair(free, *rule, lists, card)
+            free = tuple(path for path in free if not _is_known(path, listing))
         return listing | beside
 
 
@@ -94,7 +97,19 @@ def _rules(card: DatasetCard) -> Iterator[tuple[Part, Part]]:
     for rule in rules:
         if rule is not card.options:
             _check_options(rule, card)
-        yield part(card, rule, "image", "images"), part(card, rule, "mask", "masks")
+        yield (
+            part(card, rule, "image", "images", _usual_folders(rule, "image", IMAGE_FOLDERS)),
+            part(card, rule, "mask", "masks", _usual_folders(rule, "mask", MASK_FOLDERS)),
+        )
+
+
+def _usual_folders(rule: Mapping[str, Any], name: str, usual: Sequence[str]) -> Sequence[str]:
+    """Folders of a part whose folders the card leaves open, while it names the other part's.
+
+    A part with a suffix of its own is told by that; without, it lies in the usual folders.
+    """
+    named = "images" in rule or "masks" in rule
+    return usual if named and f"{name}_suffix" not in rule else (HERE,)
 
 
 def _check_options(rule: Mapping[str, Any], card: DatasetCard) -> None:
@@ -106,19 +121,43 @@ def _check_options(rule: Mapping[str, Any], card: DatasetCard) -> None:
             )
 
 
-def _guess(paths: Iterable[str]) -> tuple[Part, Part] | None:
-    """Find the usual rule that brings most pairs about; None where none holds for most masks."""
+def _guesses(paths: Sequence[str]) -> Iterator[tuple[Part, Part]]:
+    """Guess one rule after the other, each for the files that those before leave over.
+
+    Twin folders go before suffixes in one folder, since they say more.
+    """
+    for usual_rules in (_twin_folders, _suffixes):
+        while rule := _guess(paths, usual_rules(paths)):
+            yield rule
+            paths = [p for p in paths if not (rule[0].role_of(p) or rule[1].role_of(p))]
+
+
+def _guess(paths: Sequence[str], rules: Iterable[tuple[Part, Part]]) -> tuple[Part, Part] | None:
+    """Find the rule that brings most pairs about; None where none holds for most masks."""
     best, best_pairs = None, 0
-    for folders in ((IMAGE_FOLDERS, MASK_FOLDERS), ((HERE,), (HERE,))):
-        for image_suffix, mask_suffix in SUFFIXES:
-            if folders[0] == (HERE,) and not mask_suffix:
-                continue
-            rule = (Part(folders[0], (image_suffix,)), Part(folders[1], (mask_suffix,)))
-            images, masks = _sort_out(paths, *rule)
-            pairs = len(images.keys() & masks.keys())
-            if pairs > best_pairs and 2 * pairs >= len(masks):
-                best, best_pairs = rule, pairs
+    for rule in rules:
+        images, masks = _sort_out(paths, *rule)
+        pairs = len(images.keys() & masks.keys())
+        if pairs > best_pairs and 2 * pairs >= len(masks):
+            best, best_pairs = rule, pairs
     return best
+
+
+def _twin_folders(paths: Sequence[str]) -> Iterator[tuple[Part, Part]]:
+    """Build the usual rules whose masks occur at all: a tree without masks is passed once."""
+    in_mask_folder = Part(MASK_FOLDERS)
+    stems = [path.rpartition(".")[0] for path in paths if in_mask_folder.role_of(path)]
+    for image_end, mask_end in SUFFIXES:
+        if any(stem.endswith(mask_end) for stem in stems):
+            yield Part(IMAGE_FOLDERS, (image_end,)), Part(MASK_FOLDERS, (mask_end,))
+
+
+def _suffixes(paths: Sequence[str]) -> Iterator[tuple[Part, Part]]:
+    """The like for masks that only a suffix tells from images of the same folder."""
+    stems = [stem for path in paths if (stem := path.rpartition(".")[0]).endswith(_MASK_ENDS)]
+    for image_end, mask_end in SUFFIXES:
+        if mask_end and any(stem.endswith(mask_end) for stem in stems):
+            yield Part(suffixes=(image_end,)), Part(suffixes=(mask_end,))
 
 
 def _sort_out(

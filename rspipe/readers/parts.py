@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from rspipe.errors import RecipeError
@@ -23,7 +23,10 @@ HERE = "."
 """A folder that is none: files lie where the part's own folder would be."""
 
 
-@dataclass(frozen=True)
+_MOST_FOLDERS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """The part that a file plays."""
 
@@ -42,7 +45,7 @@ class Part:
         folders: names (or the ends of paths, `geojson/buildings`) of the folders that hold them, in
             order of preference, whatever their case; HERE for files outside any such folder.
         suffixes: ends of their names before the file suffix, in order of preference.
-        patterns: regular expressions, searched in the path, instead of both; the groups are the key.
+        patterns: regular expressions, searched in the path, instead of both; groups are the key.
     """
 
     def __init__(
@@ -51,26 +54,25 @@ class Part:
         suffixes: Sequence[str] = ("",),
         patterns: Sequence[re.Pattern[str]] = (),
     ) -> None:
-        self._folders = [tuple(f.lower().split("/")) for f in folders]
+        self._places = _places(tuple(folders))
         self._suffixes = list(enumerate(suffixes))
         self._patterns = tuple(patterns)
-        # One answer per folder: a tree has far fewer folders than files.
-        self._place = cache(self._find_place)
 
     def role_of(self, path: str) -> Role | None:
         """Tell the part that a file plays, or None."""
         if self._patterns:
             return self._matched(path)
         folder, _, name = path.rpartition("/")
-        place = self._place(folder)
-        stem = name.rpartition(".")[0] or name
-        fitting = [(len(s), rank, s) for rank, s in self._suffixes if stem.endswith(s)]
-        if place is None or not fitting:
+        place = self._places.find(folder)
+        if place is None:
             return None
-        length, suffix_rank, _ = max(fitting, key=lambda fit: fit[0])
-        where, folder_rank, depth = place
-        key = (where, stem[: len(stem) - length])
-        return Role(key, folder_rank * len(self._suffixes) + suffix_rank, (length, depth))
+        stem = name.rpartition(".")[0] or name
+        fitting = [(len(s), rank) for rank, s in self._suffixes if stem.endswith(s)]
+        if not fitting:
+            return None
+        length, rank = max(fitting, key=lambda fit: fit[0])
+        key = (place.rest, stem[: len(stem) - length])
+        return Role(key, place.rank * len(self._suffixes) + rank, (length, place.depth))
 
     def _matched(self, path: str) -> Role | None:
         for rank, expression in enumerate(self._patterns):
@@ -79,31 +81,52 @@ class Part:
                 return Role(tuple(g or "" for g in match.groups()), rank, (len(path), 0))
         return None
 
-    def _find_place(self, folder: str) -> tuple[str, int, int] | None:
-        """Where a folder lies without the part's own folder; rank and depth of that one."""
-        parts = [without_container(part).lower() for part in folder.split("/") if part]
-        best: tuple[int, int, tuple[str, ...]] | None = None
-        for rank, wanted in enumerate(self._folders):
-            depth = _last_index(parts, wanted)
-            if depth >= 0 and (best is None or depth > best[0]):
-                best = (depth, rank, wanted)
-        if best is not None:
-            depth, rank, wanted = best
-            rest = [p for p in parts[:depth] if p != wanted[0]] + parts[depth + len(wanted) :]
-            return "/".join(rest), rank, depth
-        if (HERE,) in self._folders:
-            return "/".join(parts), self._folders.index((HERE,)), -1
-        return None
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a folder lies, apart from the part's own folder."""
+
+    rest: str
+    rank: int
+    depth: int
 
 
-def _last_index(parts: Sequence[str], wanted: Key) -> int:
-    """Position of the last run of folders that are the wanted ones; -1 if there is none."""
-    size = len(wanted)
-    starts = range(len(parts) - size, -1, -1)
-    return next((i for i in starts if tuple(parts[i : i + size]) == wanted), -1)
+class _Places:
+    """The folders of a part, looked up by the last of their names."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._by_last: dict[str, list[tuple[int, Key]]] = defaultdict(list)
+        for rank, folder in enumerate(folders):
+            names = tuple(folder.lower().split("/"))
+            self._by_last[names[-1]].append((rank, names))
+        self._here = folders.index(HERE) if HERE in folders else None
+        # One answer per folder: most trees have far fewer folders than files.
+        self.find = lru_cache(maxsize=_MOST_FOLDERS)(self._find)
+
+    def _find(self, folder: str) -> _Place | None:
+        names = [without_container(name) for name in folder.lower().split("/") if name]
+        for end in range(len(names), 0, -1):
+            for rank, wanted in self._by_last.get(names[end - 1], ()):
+                start = end - len(wanted)
+                if start >= 0 and tuple(names[start:end]) == wanted:
+                    # images.zip/images/a.png lies where images/a.png does.
+                    above = [name for name in names[:start] if name != wanted[0]]
+                    return _Place("/".join(above + names[end:]), rank, start)
+        return None if self._here is None else _Place("/".join(names), self._here, -1)
 
 
-def part(card: DatasetCard, options: Mapping[str, Any], name: str, plural: str) -> Part:
+@cache
+def _places(folders: tuple[str, ...]) -> _Places:
+    return _Places(folders)
+
+
+def part(
+    card: DatasetCard,
+    options: Mapping[str, Any],
+    name: str,
+    plural: str,
+    folders: Sequence[str] = (HERE,),
+) -> Part:
     """Build a part from a card's options: `images`, `image_suffix`, `image_pattern` and the like.
 
     Args:
@@ -111,13 +134,14 @@ def part(card: DatasetCard, options: Mapping[str, Any], name: str, plural: str) 
         options: the card's options, or one entry of a list of them.
         name: how the part's options begin, e.g. image.
         plural: option that names its folders, e.g. images.
+        folders: its folders where the card names none.
 
     Raises:
         RecipeError: a broken regular expression, or a value that is no text or list of texts.
     """
     patterns = [pattern(card, text) for text in texts(card, options, f"{name}_pattern")]
     return Part(
-        texts(card, options, plural) or (HERE,),
+        texts(card, options, plural) or folders,
         texts(card, options, f"{name}_suffix") or ("",),
         patterns,
     )
@@ -136,7 +160,7 @@ def texts(card: DatasetCard, options: Mapping[str, Any], key: str) -> tuple[str,
     return tuple(values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A file with the role it plays."""
 
