@@ -5,6 +5,7 @@ from itertools import islice
 from rspipe.errors import RecipeError
 from rspipe.io.storage import FileEntry, Storage
 from rspipe.readers.base import SHARED_OPTIONS, Listing, Reader, declared_sidecars
+from rspipe.readers.change_pairs import ChangePairs
 from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
 from rspipe.readers.image_folder import ImageFolder
@@ -25,6 +26,7 @@ READERS: dict[str, Reader] = {
         Voc(),
         Dota(),
         Coco(),
+        ChangePairs(),
         MaskPairs(),
         Scenes(),
         ImageFolder(),

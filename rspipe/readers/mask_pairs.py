@@ -10,7 +10,7 @@ from typing import Any
 from rspipe.errors import RecipeError
 from rspipe.readers.base import Listing, record
 from rspipe.readers.companions import companions
-from rspipe.readers.parts import HERE, Key, Member, Part, gather, part
+from rspipe.readers.parts import HERE, Part, assign, choose, part
 from rspipe.readers.splits import SplitLists, read_split_lists
 from rspipe.readers.tree import FileTree
 from rspipe.recipe import nearest_name
@@ -136,7 +136,7 @@ def _guess(paths: Sequence[str], rules: Iterable[tuple[Part, Part]]) -> tuple[Pa
     """Find the rule that brings most pairs about; None where none holds for most masks."""
     best, best_pairs = None, 0
     for rule in rules:
-        images, masks = _sort_out(paths, *rule)
+        images, masks = assign(paths, rule)
         pairs = len(images.keys() & masks.keys())
         if pairs > best_pairs and 2 * pairs >= len(masks):
             best, best_pairs = rule, pairs
@@ -160,28 +160,14 @@ def _suffixes(paths: Sequence[str]) -> Iterator[tuple[Part, Part]]:
             yield Part(suffixes=(image_end,)), Part(suffixes=(mask_end,))
 
 
-def _sort_out(
-    paths: Iterable[str], image: Part, mask: Part
-) -> tuple[dict[Key, list[Member]], dict[Key, list[Member]]]:
-    """Tell images from masks; what could be both is what it is more surely, else a mask."""
-    images, masks = [], []
-    for path in paths:
-        as_image, as_mask = image.role_of(path), mask.role_of(path)
-        if as_mask and (as_image is None or as_mask.sureness >= as_image.sureness):
-            masks.append(Member(path, as_mask))
-        elif as_image:
-            images.append(Member(path, as_image))
-    return gather(images), gather(masks)
-
-
 def _pair(
     paths: Iterable[str], image: Part, mask: Part, lists: SplitLists, card: DatasetCard
 ) -> Listing:
-    images, masks = _sort_out(paths, image, mask)
+    images, masks = assign(paths, (image, mask))
     found: dict[str, ImageRecord] = {}
     sidecars: dict[str, str] = {}
     faults: dict[str, str] = {}
-    chosen = {key: _choose(members, sidecars, faults) for key, members in masks.items()}
+    chosen = {key: choose(members, "mask", sidecars, faults) for key, members in masks.items()}
     for key, members in images.items():
         best = members[0]
         for member in members:
@@ -194,20 +180,3 @@ def _pair(
         if path is not None:
             sidecars[path] = "mask" if key in images else "mask without an image"
     return Listing(found, sidecars, faults)
-
-
-def _choose(
-    masks: Sequence[Member], sidecars: dict[str, str], faults: dict[str, str]
-) -> str | None:
-    """Choose the preferred mask of a key; of two equally preferred ones none."""
-    best = masks[0]
-    equal = [mask.path for mask in masks if mask.role.rank == best.role.rank]
-    sidecars.update((m.path, f"another mask beside {best.path}") for m in masks[len(equal) :])
-    if len(equal) == 1:
-        return best.path
-    other = {path: equal[path == equal[0]] for path in equal}
-    faults.update(
-        (path, f"two masks for one image, this and {other[path]}: say in the card which counts")
-        for path in equal
-    )
-    return None

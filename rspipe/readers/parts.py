@@ -176,3 +176,39 @@ def gather(members: Iterable[Member]) -> dict[Key, list[Member]]:
     for group in found.values():
         group.sort(key=lambda member: (member.role.rank, member.path))
     return dict(found)
+
+
+def assign(paths: Iterable[str], parts: Sequence[Part]) -> list[dict[Key, list[Member]]]:
+    """Give each file to the part that it plays most surely, at a tie to the last: groups by part.
+
+    Files that play no part are left out.
+    """
+    members: list[list[Member]] = [[] for _ in parts]
+    for path in paths:
+        roles = [(role.sureness, i, role) for i, p in enumerate(parts) if (role := p.role_of(path))]
+        if roles:
+            _, i, role = max(roles, key=lambda found: found[:2])
+            members[i].append(Member(path, role))
+    return [gather(found) for found in members]
+
+
+def choose(
+    members: Sequence[Member], what: str, sidecars: dict[str, str], faults: dict[str, str]
+) -> str | None:
+    """Choose the preferred file of a key; of two equally preferred ones none, and both are faults.
+
+    Args:
+        members: files of one key, the preferred ones first.
+        what: what they are, for the reasons.
+        sidecars: gets the lesser files.
+        faults: gets the files that contradict each other.
+    """
+    best = members[0]
+    equal = [m.path for m in members if m.role.rank == best.role.rank]
+    sidecars.update((m.path, f"another {what} beside {best.path}") for m in members[len(equal) :])
+    if len(equal) == 1:
+        return best.path
+    for path in equal:
+        other = equal[1] if path == equal[0] else equal[0]
+        faults[path] = f"two {what}s of one key, this and {other}: say in the card which counts"
+    return None
