@@ -15,6 +15,7 @@ from rspipe.readers.scenes import Scenes
 from rspipe.readers.tree import FileTree
 from rspipe.readers.voc import Voc
 from rspipe.readers.webdataset import WebDataset
+from rspipe.readers.xbd import Xbd
 from rspipe.recipe import nearest_name
 from rspipe.schema import DatasetCard
 
@@ -26,6 +27,7 @@ READERS: dict[str, Reader] = {
         Voc(),
         Dota(),
         Coco(),
+        Xbd(),
         ChangePairs(),
         MaskPairs(),
         Scenes(),
