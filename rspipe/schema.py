@@ -145,7 +145,7 @@ class DatasetCard(Strict):
     arxiv: str | None = None
     """Number of the paper's preprint, e.g. 2110.08733."""
     shares_imagery_with: tuple[str, ...] = ()
-    """Cards with pictures in common: one of them in a corpus leaks into the other."""
+    """Cards of the same imagery and places: pictures of one may occur, or be cut, in the other."""
     known_faults: tuple[str, ...] = ()
 
     def is_benchmark(self, split: str | None) -> bool:

@@ -73,7 +73,7 @@ def test_sources_that_share_pictures_with_a_benchmark_are_pointed_out(data):
 
 
 def test_sums_say_of_how_many_a_number_is_unknown(data):
-    lines = tell(plan(recipe(data, ["mine", "dubai_seg"])))
+    lines = tell(plan(recipe(data, ["mine", "packed"])))
     assert "images of sources   at least 7; of 1 it is unknown" in lines
 
 
