@@ -10,7 +10,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor data curate pretrain eval report demo test check lint types arch format \
-	bench-curate bench-pretrain clean
+	bench-curate bench-dedup bench-pretrain clean
 
 help: ## This list
 	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
@@ -70,6 +70,9 @@ format: $(READY) ## Let ruff format and mend
 
 bench-curate: $(READY) ## Hashing and search against imagehash and brute force
 	$(RUN)python -m tests.benchmarks.bench_curate
+
+bench-dedup: $(READY) ## The exact search at 13.2 million hashes, beside brute force and FAISS
+	$(RUN)python -m tests.benchmarks.bench_dedup
 
 bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain
