@@ -178,8 +178,8 @@ def compare_with_faiss(hashes):
             continue
         peers.append(build_s + search_s)
         print(
-            f"identity {len(hashes):>11,} hashes, {len(want):,} pairs: rspipe {seconds:.3f} s; FAISS "
-            f"nhash, b, nflip = {setting} {build_s:.2f} s to index, {search_s:.2f} s to search"
+            f"identity {len(hashes):,} hashes, {len(want):,} pairs: rspipe {seconds:.3f} s; "
+            f"FAISS {setting} {build_s:.2f} s to index and {search_s:.2f} s to search"
         )
     return bool(peers), min(peers, default=0.0) / seconds
 

@@ -5,9 +5,11 @@ the copies, an *owner* is row × 8 + orientation of an original.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -45,6 +47,24 @@ class Index:
     """As many pairs as a task hands over; at least those of the fullest slot."""
 
 
+class _Buffers:
+    """Memory for the entries of `kernels.partition`, lent again: fresh pages cost time."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._free: SimpleQueue[Hashes] = SimpleQueue()
+
+    @contextmanager
+    def lend(self, count: int) -> Iterator[Hashes]:
+        """A buffer of `count` entries, uint64 (count, 2), until the block is left."""
+        try:
+            buffer = self._free.get_nowait()
+        except Empty:
+            buffer = np.empty((self._entries, 2), dtype=np.uint64)
+        yield buffer[:count]
+        self._free.put(buffer)
+
+
 class Search:
     """Everything within a radius, of copies against turned originals.
 
@@ -65,84 +85,96 @@ class Search:
         self.values = copies[distinct.first]
         self.members = distinct.members()
         self.masks = agreement_masks(max_bits, len(self.values), originals.size)
-        self._scratch: SimpleQueue[Hashes] = SimpleQueue()
         rows = len(originals) // _SLICES
         self._slice_rows = min(max(rows, _MIN_SLICE_ROWS), _MAX_SLICE_ROWS)
+        self._value_entries = _Buffers(len(self.values))
+        self._slice_entries = _Buffers(self._slice_rows * originals.shape[1])
 
     def run(self, progress: Callable[[float], object]) -> Iterator[Packed]:
         """Yield the matches in pieces; which ones and in which order does not depend on threads."""
         if self.within:
             yield from self._equal_values()
-        slices = range(0, len(self.originals), self._slice_rows)
-        per_mask = len(slices) + 1
+        columns = self._columns()
+        slices: Sequence[int] = (
+            range(0, len(self.originals), self._slice_rows) if columns[0] < columns[1] else ()
+        )
+        tasks = len(self.masks) * (self.within + len(slices))
         done = 0
         pool = ThreadPoolExecutor(self.threads)
         try:
             for found in _in_order(pool, self._tasks(pool, slices), self.threads + 1):
                 if found is None:
                     done += 1
-                    progress(done / (per_mask * len(self.masks)))
+                    progress(done / tasks)
                 else:
                     yield found
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _tasks(self, pool: ThreadPoolExecutor, slices: range) -> Iterator[Iterator[Packed]]:
+    def _tasks(self, pool: ThreadPoolExecutor, slices: Sequence[int]) -> Iterator[Iterator[Packed]]:
         """The work in order; the next mask's index is built while one is in use."""
-        index = pool.submit(self._build, 0)
-        for number in range(len(self.masks)):
-            now = index
-            if number + 1 < len(self.masks):
-                index = pool.submit(self._build, number + 1)
-            yield self._pair_up(now)
+        builds = [partial(self._build, number) for number in range(len(self.masks))]
+        if not slices:
+            yield from map(self._pair_up, builds if self.within else ())
+            return
+        following = pool.submit(builds[0])
+        for number in range(len(builds)):
+            index = following.result
+            if number + 1 < len(builds):
+                following = pool.submit(builds[number + 1])
+            if self.within:
+                yield self._pair_up(index)
             for first in slices:
-                yield self._look_up(now, first)
+                yield self._look_up(index, first)
 
     def _build(self, number: int) -> Index:
         """Lay out the values by their bits under one mask."""
-        count = len(self.values)
+        count, mask = len(self.values), self.masks[number]
         slot_bits = max((count // _VALUES_PER_SLOT).bit_length(), 1)
-        bits = min(part_bits(count), slot_bits)
-        entries = np.empty((count, 2), dtype=np.uint64)
-        kernels.partition(self.values[:, None], (0, 1), 0, self.masks[number], bits, entries)
         starts = np.zeros((1 << slot_bits) + 2, dtype=np.uint32)
         hashes = np.zeros(count + kernels.PADDING, dtype=np.uint64)
         ids = np.empty(count, dtype=np.uint32)
-        fullest = kernels.fill_slots(entries, self.masks[number], slot_bits, starts, hashes, ids)
-        key = (self.masks, number, slot_bits)
-        return Index(key, starts, (hashes, ids), max(fullest, _STEP_PAIRS))
-
-    def _look_up(self, build: Future[Index], first: int) -> Iterator[Packed]:
-        """Matches of a slice of the originals under one mask."""
-        index = build.result()
-        rows = self.originals[first : first + self._slice_rows]
-        # Within one set, the identity is searched by `_pair_up`, each pair once.
-        columns = (1 if self.within else 0, rows.shape[1])
-        count = len(rows) * (columns[1] - columns[0])
-        scratch = self._take_scratch()
-        entries = scratch[:count]
-        mask, bits = self.masks[index.key[1]], min(part_bits(len(self.values)), index.key[2])
-        kernels.partition(rows, columns, first, mask, bits, entries)
-        found = np.empty((index.step_pairs, 2), dtype=np.uint64)
-        begin = 0
-        while begin < count:
-            begin, pairs = kernels.look_up(
-                entries, begin, index.key, index.starts, index.values, self.max_bits, found
+        with self._value_entries.lend(count) as entries:
+            kernels.partition(
+                self.values[:, None], (0, 1), 0, mask, self._part_bits(slot_bits), entries
             )
-            yield from self._expand(found[:pairs, 0], found[:pairs, 1].astype(np.int64))
-        self._scratch.put(scratch)
+            fullest = kernels.fill_slots(entries, mask, slot_bits, starts, hashes, ids)
+        key = (self.masks, number, slot_bits)
+        return Index(key, starts[:-1], (hashes, ids), max(fullest, _STEP_PAIRS))
 
-    def _take_scratch(self) -> Hashes:
-        try:
-            return self._scratch.get_nowait()
-        except Empty:
-            return np.empty((self._slice_rows * self.originals.shape[1], 2), dtype=np.uint64)
+    def _columns(self) -> tuple[int, int]:
+        """From which orientation to before which originals are looked up.
 
-    def _pair_up(self, build: Future[Index]) -> Iterator[Packed]:
-        """Identity matches between the values of one set, under one mask, in both directions."""
-        index = build.result()
+        Within one set the identity is not: `_pair_up` finds it, each pair once.
+        """
+        return (1 if self.within else 0, self.originals.shape[1])
+
+    def _part_bits(self, slot_bits: int) -> int:
+        return min(part_bits(len(self.values)), slot_bits)
+
+    def _look_up(self, built: Callable[[], Index], first: int) -> Iterator[Packed]:
+        """Matches of a slice of the originals under one mask."""
+        index = built()
+        rows = self.originals[first : first + self._slice_rows]
+        columns = self._columns()
+        mask, bits = self.masks[index.key[1]], self._part_bits(index.key[2])
         found = np.empty((index.step_pairs, 2), dtype=np.uint64)
-        begin, count = 0, len(self.values) if self.within else 0
+        with self._slice_entries.lend(len(rows) * (columns[1] - columns[0])) as entries:
+            parts = kernels.partition(rows, columns, first, mask, bits, entries)
+            begin = 0
+            while begin < len(entries):
+                begin, pairs, _ = kernels.look_up(
+                    *(entries, parts, begin),
+                    *(index.key, index.starts, index.values),
+                    *(self.max_bits, found),
+                )
+                yield from self._expand(found[:pairs, 0], found[:pairs, 1].astype(np.int64))
+
+    def _pair_up(self, built: Callable[[], Index]) -> Iterator[Packed]:
+        """Identity matches between the values of one set, under one mask, in both directions."""
+        index = built()
+        found = np.empty((index.step_pairs, 2), dtype=np.uint64)
+        begin, count = 0, len(self.values)
         while begin < count:
             begin, pairs = kernels.pair_up(
                 begin, count, index.key, index.starts, index.values, self.max_bits, found

@@ -21,6 +21,8 @@ PADDING = 32
 
 LANES = 8
 
+_LINE = 64  # bytes of a cache line
+
 Words = NDArray[np.uint64]
 Counts = NDArray[np.uint32]
 Integer = int | np.signedinteger[Any]
@@ -146,7 +148,7 @@ def fill_slots(
         entries: (n, 2) from `partition` of a one-column table, whose rows are the ids.
         mask: bits that make the slot.
         slot_bits: 2^slot_bits slots.
-        starts: (2^slot_bits + 2,) zeros; gets where each slot starts.
+        starts: (2^slot_bits + 2,) zeros; gets where each slot starts, in all but the last.
         hashes: (n + PADDING,), gets the hashes.
         ids: (n,), gets their ids.
 
@@ -213,19 +215,35 @@ def _emit(
 
 
 @_compiled
+def _read_ahead(starts: Counts, hashes: Words, slots: tuple[Integer, Integer]) -> np.uint64:
+    """Read a run of slots in order, so that it is in the cache before it is read at random.
+
+    Returns what nobody needs, so that the reads are not optimised away.
+    """
+    word = _ZERO
+    for slot in range(slots[0], slots[1], _LINE // 4):
+        word ^= np.uint64(starts[slot])
+    for place in range(starts[slots[0]], starts[slots[1]], _LINE // 8):
+        word ^= hashes[place]
+    return word
+
+
+@_compiled
 def look_up(
     entries: Words,
+    parts: NDArray[np.int64],
     begin: int,
     key: tuple[Words, int, int],
     starts: Counts,
     index: tuple[Words, Counts],
     max_bits: int,
     found: Words,
-) -> tuple[int, int]:
+) -> tuple[int, int, np.uint64]:
     """Find the indexed hashes near each entry, until `found` might not hold the next one's.
 
     Args:
         entries: (n, 2) from `partition` under the same mask.
+        parts: where its parts start.
         begin: where to go on.
         key: all masks (K,), which of them the index is for, and its slot bits.
         starts: from `fill_slots`.
@@ -234,20 +252,27 @@ def look_up(
         found: (P, 2), gets the entry's second word, and the id. At least the fullest slot long.
 
     Returns:
-        The entry to go on from, and how many were found.
+        The entry to go on from, how many were found, and a word without meaning.
     """
     mask, radius = key[0][key[1]], np.uint64(max_bits)
-    count = 0
+    slots_per_part = (len(starts) - 1) // (len(parts) - 1)
+    part, part_end, count, ignored = 0, 0, 0, _ZERO
     for entry in range(begin, len(entries)):
+        while entry >= part_end:
+            if entry < parts[part + 1]:
+                slots = part * slots_per_part, (part + 1) * slots_per_part
+                ignored ^= _read_ahead(starts, index[0], slots)
+            part += 1
+            part_end = parts[part]
         query = entries[entry, 0]
         slot = np.int64(slot_of(query, mask, key[2]))
         low, high = np.int64(starts[slot]), np.int64(starts[slot + 1])
         if count + high - low > len(found):
-            return entry, count
+            return entry, count, ignored
         if _any_near(index[0], low, high, query, radius):
             owner = entries[entry, 1]
             count = _emit(query, owner, (low, high), index, key, radius, found, count)
-    return len(entries), count
+    return len(entries), count, ignored
 
 
 @_compiled
