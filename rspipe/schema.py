@@ -104,6 +104,8 @@ class DatasetCard(Strict):
     gsd_m: tuple[float, float] | None = None
     """Smallest and largest ground sample distance in metres."""
     bands: tuple[str, ...] | None = None
+    display_range: tuple[float, float] | None = None
+    """Raw values that the publisher shows as black and white, for data that are not 8-bit."""
     platform: Literal["satellite", "aerial", "drone", "mixed"] | None = None
     """What carried the camera; `mixed` also for mosaics such as Google Earth's."""
     sensors: tuple[str, ...] = ()
@@ -349,6 +351,13 @@ BOX_IN_PARENT_FIELDS = [
     pa.field("h", pa.int32()),
     pa.field("w", pa.int32()),
 ]
+# How a tile came from its window. `scale` is tile px over image px (1: not resampled). Raw values
+# stretch_low..stretch_high became 0..255; null where the image is 8-bit.
+RENDER_FIELDS = [
+    pa.field("scale", pa.float64()),
+    pa.field("stretch_low", pa.float64()),
+    pa.field("stretch_high", pa.float64()),
+]
 MEASURE_FIELDS = [
     pa.field("pixel_hash", pa.string()),
     pa.field("phash", pa.uint64()),
@@ -381,19 +390,24 @@ IMAGE_SCHEMA = pa.schema(
     + ANNOTATION_FIELDS
     + FATE_FIELDS
 )
-# One row per tile, held-out benchmark tiles included. `orientation_hashes` are the pHashes of the
+# One row per tile, held-out benchmark tiles included; and one per image that was cut (`is_parent`),
+# measured from a small picture of the whole: for lineage only, never a tile. `annotation_note` says
+# what of the annotation could not be carried along. `orientation_hashes` are the pHashes of the
 # tile in each of ORIENTATIONS; `thumbnail` is 32x32 grey uint8.
 TILE_SCHEMA = pa.schema(
     [
         pa.field("tile_id", pa.string()),
+        pa.field("is_parent", pa.bool_()),
         *ORIGIN_FIELDS,
         *BOX_IN_PARENT_FIELDS,
+        *RENDER_FIELDS,
         *BYTES_FIELDS,
         *PIXEL_FIELDS,
         *DISPLAY_FIELDS,
         *RIGHTS_FIELDS,
         *GEO_FIELDS,
         *ANNOTATION_FIELDS,
+        pa.field("annotation_note", pa.string()),
         *MEASURE_FIELDS,
         pa.field("orientation_hashes", pa.list_(pa.uint64(), 8)),
         pa.field("thumbnail", pa.binary(1024)),
@@ -420,16 +434,19 @@ HIT_SCHEMA = pa.schema(
     ]
 )
 
-# What became of every file and every tile ever seen. `level` is file or tile.
+# What became of every file and every tile ever seen. `level` is file, tile or parent (an image that
+# was cut, as a whole).
 LEDGER_SCHEMA = pa.schema(
     [
         pa.field("level", pa.string()),
         pa.field("tile_id", pa.string()),
         *ORIGIN_FIELDS,
         *BOX_IN_PARENT_FIELDS,
+        *RENDER_FIELDS,
         *BYTES_FIELDS,
         *PIXEL_FIELDS,
         pa.field("licence", pa.string()),
+        pa.field("annotation_note", pa.string()),
         *MEASURE_FIELDS,
         *FATE_FIELDS,
         *MATCH_FIELDS,
@@ -444,6 +461,7 @@ CORPUS_SCHEMA = pa.schema(
         *PIXEL_FIELDS,
         *ORIGIN_FIELDS,
         *BOX_IN_PARENT_FIELDS,
+        *RENDER_FIELDS,
         *BYTES_FIELDS,
         pa.field("sha256", pa.string()),
         *RIGHTS_FIELDS,

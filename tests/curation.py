@@ -14,8 +14,8 @@ data: {data}
 out: {out}
 stages: {stages}
 what:
-  slice: {{tile_px: 64, stride_px: 64, larger_than_px: 128, max_nodata_fraction: 0.25,
-           max_flatness: 0.95}}
+  slice: {{tile_px: 64, stride_px: 64, larger_than_px: 128}}
+  screen: {{max_nodata_fraction: 0.25, max_flatness: 0.95}}
 how: {{workers: {workers}, dashboard: false}}
 """
 

@@ -198,7 +198,7 @@ def plant_blank_tiles(gallery: Gallery) -> Iterator[Planted]:
     for fault, pixels in blanks.items():
         path = f"gallery/{fault}.jpg"
         gallery.write(path, encode_jpeg(pixels, quality=95))
-        yield Planted(DATASET, path, fault, "slice", "blank")
+        yield Planted(DATASET, path, fault, "screen", "blank")
 
 
 def plant_sidecars(gallery: Gallery) -> Iterator[Planted]:

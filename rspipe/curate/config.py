@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from rspipe.recipe import Strict
 
@@ -16,39 +16,155 @@ Location = Annotated[str, BeforeValidator(_as_text)]
 """A folder of this machine, or an fsspec URL (s3://bucket/folder)."""
 
 
-class ExcludeConfig(Strict):
-    """Rules on what an image's header and card say, before any pixel is decoded."""
+UnknownRule = Literal["keep", "drop"]
+"""What becomes of an image of which a dataset does not say what a rule asks for."""
 
-    min_side_px: int = Field(default=32, ge=1)
-    """Images with a shorter side are dropped."""
+
+class ExcludeConfig(Strict):
+    """Rules on what an image's header and card say, before any pixel is decoded.
+
+    A rule that is null, empty or false asks for nothing.
+    """
+
+    display_bands: dict[str, tuple[str, ...] | tuple[int, ...]] = Field(default_factory=dict)
+    """Per dataset, the bands to show as red, green and blue (or one as grey): names that its card
+    gives its bands, or numbers from 1. Default: the visible ones, by card or colour marks."""
     allow_grey: bool = True
     """Keep single-band images (panchromatic)."""
+    dtypes_allowed: tuple[str, ...] | None = None
+    """NumPy names (uint8, uint16, float32 …); null admits all."""
+    min_side_px: int = Field(default=32, ge=1)
+    """Images with a shorter side are dropped."""
+    max_side_px: int | None = Field(default=None, ge=1)
+    """Images with a longer side are dropped."""
+    # 100,000 x 100,000 px: larger than any published scene, and 150,000 tiles of 256 px. A file of
+    # a few bytes can declare far more.
+    max_megapixels: float | None = Field(default=10_000.0, gt=0)
+    max_aspect_ratio: float | None = Field(default=None, ge=1)
+    """Longer side over shorter side."""
+    min_gsd_m: float | None = Field(default=None, gt=0)
+    max_gsd_m: float | None = Field(default=None, gt=0)
+    unknown_gsd: UnknownRule = "keep"
+    """Speaks only where one of the two GSD limits is set."""
+    max_cloud_cover: float | None = Field(default=None, ge=0, le=1)
+    """Largest published share of clouds; see `screen.max_cloud_fraction` for measured ones."""
+    unknown_cloud_cover: UnknownRule = "keep"
     licences_allowed: tuple[str, ...] | None = None
-    """SPDX identifiers that may enter; null admits all, also unknown ones."""
+    """SPDX identifiers that may enter, * standing for anything (CC-BY-*); null admits all."""
+    licences_denied: tuple[str, ...] = ()
+    """SPDX identifiers that may not enter, whatever is allowed (*-NC-*)."""
+    unknown_licence: UnknownRule = "keep"
+    """Images of datasets that state no licence."""
+    redistributable_only: bool = False
+    """Drop what may not be passed on, and what nobody knows that of."""
     splits_denied: tuple[str, ...] = ()
     """Splits that may not enter, besides the benchmarks' own."""
 
 
-class StretchConfig(Strict):
-    """How rasters that are not 8-bit become 8-bit: one linear stretch per scene."""
+class StretchRule(Strict):
+    """How rasters that are not 8-bit become 8-bit: one linear stretch per scene, for all bands."""
 
+    rule: Literal["percentile", "range", "refuse"] = "percentile"
+    """percentile: between two percentiles of the scene's own values; range: between two fixed
+    values; refuse: drop them."""
     low_percentile: float = Field(default=2.0, ge=0, le=100)
     high_percentile: float = Field(default=98.0, ge=0, le=100)
+    range: tuple[float, float] | None = None
+    """Raw values shown as black and white; null: the `display_range` of the dataset's card."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> "StretchRule":
+        if self.low_percentile >= self.high_percentile:
+            raise ValueError("low_percentile must lie below high_percentile")
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError("range must rise")
+        return self
+
+
+class StretchConfig(StretchRule):
+    """The stretch of every dataset, and of those that need another."""
+
+    datasets: dict[str, StretchRule] = Field(default_factory=dict)
+    """Rules of single datasets, by name."""
+
+    def of(self, dataset: str) -> StretchRule:
+        """The rule for one dataset."""
+        return self.datasets.get(dataset, self)
+
+
+class CropsConfig(Strict):
+    """Square random crops, drawn from nothing but the image's id and a seed.
+
+    Source: arXiv:2406.11933 crops at random to 64..1024 px; it states neither the distribution of
+    sizes, nor their number, nor a limit of overlap, nor a seed. Those are ours.
+    """
+
+    min_px: int = Field(default=64, ge=8)
+    max_px: int = Field(default=1024, ge=8)
+    multiple_px: int = Field(default=32, ge=1)
+    """Sides are multiples of this, as far as the image allows."""
+    sizes: Literal["uniform", "log_uniform"] = "log_uniform"
+    """log_uniform: as many crops of 64-128 px as of 512-1024; uniform: of any size alike."""
+    per_megapixel: float = Field(default=4.0, gt=0)
+    """Crops per million pixels of the image; at least one."""
+    max_crops: int = Field(default=64, ge=1)
+    """Most crops of one image."""
+    max_iou: float = Field(default=0.3, ge=0, lt=1)
+    """Two crops of an image share at most this much: intersection over union."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_sizes(self) -> "CropsConfig":
+        if self.max_px // self.multiple_px < -(-self.min_px // self.multiple_px):
+            raise ValueError(
+                f"no multiple of {self.multiple_px} px lies in {self.min_px}..{self.max_px}"
+            )
+        return self
 
 
 class SliceConfig(Strict):
-    """How large images are cut, and which tiles are worth nothing."""
+    """How large images are cut, resampled and stretched, and what becomes of cut objects."""
 
-    tile_px: int = Field(default=256, ge=8)
-    stride_px: int = Field(default=256, ge=1)
     larger_than_px: int = Field(default=512, ge=1)
     """Images whose longer side is at most this stay whole, and keep their original bytes."""
+    mode: Literal["grid", "random_crops", "whole"] = "grid"
+    """What happens to larger images; `whole`: they are dropped as `too_large`."""
+    tile_px: int = Field(default=256, ge=8)
+    stride_px: int = Field(default=256, ge=1)
+    crops: CropsConfig = CropsConfig()
+    target_gsd_m: float | None = Field(default=None, gt=0)
+    """Resample images of a known, finer GSD to this one; pixel sizes above then count after it."""
+    gsd_tolerance: float = Field(default=1.1, ge=1)
+    """Images whose GSD differs from the target by at most this factor stay as they are."""
+    upsample: bool = False
+    """Also resample coarser images, which invents pixels."""
     min_box_share: float = Field(default=0.5, gt=0, le=1)
     """An object stays with a tile that holds at least this share of its box."""
+    mark_cut: bool = False
+    """Keep objects below that share too, as `difficult`."""
     stretch: StretchConfig = StretchConfig()
-    max_nodata_fraction: float = Field(default=0.5, ge=0, le=1)
-    max_flatness: float = Field(default=0.98, ge=0, le=1)
+
+
+class ScreenConfig(Strict):
+    """Which tiles are worth nothing, by what was measured on their pixels; null: no limit."""
+
+    max_nodata_fraction: float | None = Field(default=0.5, ge=0, le=1)
+    max_flatness: float | None = Field(default=0.98, ge=0, le=1)
     """Blank above this share of neighbouring pixels that differ by at most 2 grey levels."""
+    max_saturated_fraction: float | None = Field(default=None, ge=0, le=1)
+    """Of pixels with every band at 250 or more."""
+    max_black_fraction: float | None = Field(default=None, ge=0, le=1)
+    """Of pixels with every band at 5 or less: margins that nobody declared as without data."""
+    max_cloud_fraction: float | None = Field(default=None, ge=0, le=1)
+    """Of pixels that are bright, colourless and smooth: a hint of clouds, and of snow and sand."""
+    min_mean_grey: float | None = Field(default=None, ge=0, le=255)
+    max_mean_grey: float | None = Field(default=None, ge=0, le=255)
+    min_std_grey: float | None = Field(default=None, ge=0, le=255)
+    """Too little contrast below this, in grey levels."""
+    # Sharpness grows with contrast and falls with resampling: a limit fits one GSD and kind of land
+    # cover. Open water is as smooth as a blurred town; look at what a limit drops.
+    min_sharpness: float | None = Field(default=None, ge=0)
+    """Blurred below this variance of the Laplacian, grey levels squared, at the tile's own GSD."""
 
 
 class DedupConfig(Strict):
@@ -88,6 +204,7 @@ class CurateWhat(Strict):
     """Folders below `data`; auto takes all of them."""
     exclude: ExcludeConfig = ExcludeConfig()
     slice: SliceConfig = SliceConfig()
+    screen: ScreenConfig = ScreenConfig()
     dedup: DedupConfig = DedupConfig()
     leakage: LeakageConfig = LeakageConfig()
     pack: PackConfig = PackConfig()

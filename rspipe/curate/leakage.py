@@ -28,8 +28,9 @@ def find_leaks(tiles: pa.Table, fates: pa.Table, config: DedupConfig) -> pa.Tabl
     Returns:
         HIT_SCHEMA rows, sorted by tile, then benchmark tile.
     """
-    alive = fates["drop_stage"].is_null().to_numpy()
-    measured = tiles["pixel_hash"].is_valid().to_numpy()
+    parents = tiles["is_parent"].to_numpy(zero_copy_only=False).astype(bool)
+    alive = fates["drop_stage"].is_null().to_numpy() & ~parents
+    measured = tiles["pixel_hash"].is_valid().to_numpy() & ~parents
     held_out = measured & (tiles["drop_reason"].to_numpy(zero_copy_only=False) == "benchmark_split")
     corpus = tiles.take(pa.array(np.flatnonzero(alive)))
     benchmark = tiles.take(pa.array(np.flatnonzero(held_out)))

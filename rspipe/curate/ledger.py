@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from rspipe.schema import FATE_SCHEMA, LEDGER_SCHEMA
 
-STAGES = ("ingest", "exclude", "slice", "dedup", "leakage", "pack")
+STAGES = ("ingest", "exclude", "slice", "screen", "dedup", "leakage", "pack")
 _FILE_STAGES = ("ingest", "exclude")
-_TILE_STAGES = ("slice", "dedup", "leakage")
+_TILE_STAGES = ("slice", "screen", "dedup", "leakage")
 _ORDER = [(key, "ascending") for key in ("dataset", "source_path", "level", "y0", "x0")]
 
 
@@ -19,7 +19,7 @@ def build_ledger(files: pa.Table, tiles: pa.Table, fates: pa.Table) -> pa.Table:
 
     Args:
         files: IMAGE_SCHEMA after exclude, one row per file.
-        tiles: TILE_SCHEMA, one row per tile.
+        tiles: TILE_SCHEMA, one row per tile, and per image that was cut (level `parent`).
         fates: FATE_SCHEMA after leakage, in the order of `tiles`.
     """
     return pa.concat_tables(
@@ -47,6 +47,8 @@ def _as_ledger(table: pa.Table, level: str) -> pa.Table:
     ]
     ledger = pa.table(columns, schema=LEDGER_SCHEMA)
     levels = pa.array([level] * table.num_rows, pa.string())
+    if "is_parent" in table.column_names:
+        levels = pc.if_else(table["is_parent"], "parent", levels)
     return ledger.set_column(0, LEDGER_SCHEMA.field("level"), levels)
 
 
@@ -93,7 +95,8 @@ def _rows(ledger: pa.Table, level: str) -> int:
 
 
 def _count_reasons(ledger: pa.Table) -> dict[str, Counter[tuple[str, str]]]:
-    found: dict[str, Counter[tuple[str, str]]] = {"file": Counter(), "tile": Counter()}
+    levels = ("file", "tile", "parent")
+    found: dict[str, Counter[tuple[str, str]]] = {level: Counter() for level in levels}
     counts = ledger.group_by(["level", "drop_stage", "drop_reason"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
         if row["drop_stage"] is not None:

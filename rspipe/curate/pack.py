@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 
 from rspipe.corpus.format import ROW_GROUP_ROWS, corpus_schema
 from rspipe.curate.config import SliceConfig
-from rspipe.curate.slice import box_of, open_source
+from rspipe.curate.sources import open_source, read_tile
 from rspipe.io import images
 from rspipe.io.storage import Storage
 
-VERSION = 3
+VERSION = 4
 
 Row = dict[str, Any]
 _PNG_BYTES_PER_VALUE = 0.6  # a photograph's PNG against its raw bytes; only plans shard sizes
@@ -40,12 +40,14 @@ def plan_shards(tiles: pa.Table, shard_bytes: int) -> list[pa.Table]:
     """Cut the sorted tile table into shards of about `shard_bytes` each, by estimated size."""
     size = 0.0
     starts = [0]
-    sizes = tiles.select(["original_bytes", "source_size_bytes", "h", "w", "bands"]).to_pylist()
+    sizes = tiles.select(
+        ["original_bytes", "source_size_bytes", "height", "width", "bands"]
+    ).to_pylist()
     for index, row in enumerate(sizes):
         estimate = (
             row["source_size_bytes"]
             if row["original_bytes"]
-            else row["h"] * row["w"] * row["bands"] * _PNG_BYTES_PER_VALUE
+            else row["height"] * row["width"] * row["bands"] * _PNG_BYTES_PER_VALUE
         )
         if size and size + estimate > shard_bytes:
             starts.append(index)
@@ -88,8 +90,7 @@ def _pack_image(tiles: list[Row], item: PackItem) -> Iterator[Row]:
         return
     with open_source(storage, first, item.config) as source:
         for tile in tiles:
-            pixels, _ = source.read(box_of(tile))
-            yield _corpus_row(tile, images.encode_png(pixels), mask)
+            yield _corpus_row(tile, images.encode_png(read_tile(source, tile)), mask)
 
 
 def _read_mask(storage: Storage, tile: Row) -> Any:

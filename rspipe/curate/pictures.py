@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from rspipe.curate.config import SliceConfig
-from rspipe.curate.slice import box_of, open_source
+from rspipe.curate.sources import open_source, read_tile
 from rspipe.io import images
 from rspipe.io.storage import Storage
 
@@ -71,7 +71,7 @@ def draw_pictures(item: PicturesItem) -> pa.Table:
     rows = []
     for tile in pq.read_table(item.plan).to_pylist():
         with open_source(item.storages[tile["dataset"]], tile, item.config) as source:
-            pixels, _ = source.read(box_of(tile))
+            pixels = read_tile(source, tile)
         data = images.encode_png(_fit(images.to_rgb(pixels)))
         rows.append(
             {

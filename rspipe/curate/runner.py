@@ -9,6 +9,7 @@ from typing import Any
 
 import dask
 import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
@@ -22,6 +23,7 @@ from rspipe.curate import ingest as ingest_stage
 from rspipe.curate import leakage as leakage_stage
 from rspipe.curate import pack as pack_stage
 from rspipe.curate import pictures
+from rspipe.curate import screen as screen_stage
 from rspipe.curate import slice as slice_stage
 from rspipe.curate.config import CurateHow, CurateRecipe
 from rspipe.curate.datasets import Dataset, list_datasets
@@ -80,7 +82,7 @@ def _build(
     corpus_fingerprint: str,
     engine: "_Engine",
 ) -> None:
-    """Run the six stages."""
+    """Run the seven stages."""
     what, stages = recipe.what, recipe.stages_folder
     storages = {d.name: d.tree.storage for d in datasets}
     cards = {d.name: d.card for d in datasets}
@@ -105,11 +107,20 @@ def _build(
     engine.run(
         sliced,
         slice_stage.slice_images,
-        [slice_stage.SliceItem(kept.part(i), storages, what.slice) for i in order],
+        [slice_stage.SliceItem(kept.part(i), storages, cards, what.slice) for i in order],
     )
-    tiles = read_tables([sliced.part(i) for i in order], TILE_SCHEMA)
 
-    deduped = StageFolder.of(stages, "dedup", dedup_stage.VERSION, what.dedup, sliced.fingerprint)
+    screened = StageFolder.of(
+        stages, "screen", screen_stage.VERSION, what.screen, sliced.fingerprint
+    )
+    engine.run(
+        screened,
+        screen_stage.screen_part,
+        [screen_stage.ScreenItem(sliced.part(i), what.screen) for i in order],
+    )
+    tiles = read_tables([screened.part(i) for i in order], TILE_SCHEMA)
+
+    deduped = StageFolder.of(stages, "dedup", dedup_stage.VERSION, what.dedup, screened.fingerprint)
     fates = _whole_table(
         deduped.table("fates"), FATE_SCHEMA, lambda: dedup_stage.dedup(tiles, what.dedup)
     )
@@ -155,7 +166,8 @@ def _pack(
 ) -> Path:
     """Write the shards of the tiles that are left; returns the folder they are in."""
     folder = recipe.stages_folder / f"pack-{corpus_fingerprint}"
-    kept = tiles.filter(tiles["drop_stage"].is_null()).sort_by(
+    left = pc.and_(tiles["drop_stage"].is_null(), pc.invert(tiles["is_parent"]))
+    kept = tiles.filter(left).sort_by(
         [(key, "ascending") for key in ("dataset", "source_path", "y0", "x0")]
     )
     shards = pack_stage.plan_shards(kept, recipe.what.pack.shard_bytes) if kept.num_rows else []
@@ -210,7 +222,10 @@ def _replace_folder(new: Path, target: Path) -> None:
 
 
 def _corpus_fingerprint(recipe: CurateRecipe, source: str) -> str:
-    modules = (ingest_stage, exclude_stage, slice_stage, dedup_stage, leakage_stage, pack_stage)
+    modules = (
+        *(ingest_stage, exclude_stage, slice_stage, screen_stage),
+        *(dedup_stage, leakage_stage, pack_stage),
+    )
     versions = [SCHEMA_VERSION, *(module.VERSION for module in modules)]
     return fingerprint(versions, recipe.what, source)
 

@@ -117,7 +117,8 @@ def test_the_funnel_adds_up_and_agrees_with_the_ledger_and_the_corpus(small):
     assert funnel["exclude"]["rows_in"] == funnel["ingest"]["kept"]
     assert funnel["slice"]["images_in"] == funnel["exclude"]["kept"]
     assert funnel["slice"]["rows_in"] == len(tiles)
-    assert funnel["dedup"]["rows_in"] == funnel["slice"]["kept"]
+    assert funnel["screen"]["rows_in"] == funnel["slice"]["kept"]
+    assert funnel["dedup"]["rows_in"] == funnel["screen"]["kept"]
     assert funnel["leakage"]["rows_in"] == funnel["dedup"]["kept"]
     assert funnel["pack"]["kept"] == funnel["leakage"]["kept"] == len(corpus)
     for stage, step in funnel.items():

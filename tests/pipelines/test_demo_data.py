@@ -25,7 +25,8 @@ DATASETS = ("demo_chips", "demo_coasts", "demo_islands", "demo_landcover", "demo
 LEDGER = {
     "ingest": {"not_an_image", "sidecar", "unreadable"},
     "exclude": {"too_small"},
-    "slice": {"unreadable", "blank"},
+    "slice": {"unreadable"},
+    "screen": {"blank"},
     "dedup": {"duplicate_bytes", "near_duplicate"},
     "leakage": {"benchmark_leak"},
 }

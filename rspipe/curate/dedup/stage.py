@@ -30,7 +30,8 @@ def dedup(tiles: pa.Table, config: DedupConfig) -> pa.Table:
     Returns:
         FATE_SCHEMA rows in the order of `tiles`.
     """
-    alive = np.flatnonzero(tiles["drop_stage"].is_null().to_numpy())
+    parents = tiles["is_parent"].to_numpy(zero_copy_only=False).astype(bool)
+    alive = np.flatnonzero(tiles["drop_stage"].is_null().to_numpy() & ~parents)
     subset = tiles.take(pa.array(alive))
     rank = keep_rank(subset)
     pairs = find_duplicates(Tiles.from_table(subset), config, rank)
