@@ -257,8 +257,12 @@ class Derivation(Strict):
     subdatasets: bands of one HDF container, in band order."""
     members: tuple[str, ...]
     """Files; for `subdatasets` the container and then the names of the sub-datasets."""
+    bands: tuple[str, ...] | None = None
+    """Names of the product's bands, in order (red, green, blue); null: those of the card."""
     nodata: float | None = None
     """Fill value, where the files do not carry it."""
+    valid_range: tuple[float, float] | None = None
+    """Smallest and largest raw value that is a measurement; others become `nodata`."""
     scale: float | None = None
     """Physical value = raw × scale + offset; recorded, since a stretch makes it indifferent."""
     offset: float | None = None

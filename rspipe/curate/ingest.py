@@ -11,14 +11,14 @@ from rspipe.catalog import CARD_NAME
 from rspipe.curate.datasets import Dataset
 from rspipe.curate.rows import drop
 from rspipe.errors import UnreadableImage
-from rspipe.io import images, raster
+from rspipe.io import derived, images, raster
 from rspipe.io.containers import container_suffix
-from rspipe.io.derived import local_raster
+from rspipe.io.derived import files_of, local_raster
 from rspipe.readers import FileEntry, Storage
 from rspipe.readers.boxes import in_pixels
-from rspipe.schema import IMAGE_SCHEMA, DatasetCard, ImageRecord
+from rspipe.schema import IMAGE_SCHEMA, DatasetCard, Derivation, ImageRecord
 
-VERSION = 3
+VERSION = 4
 
 _CHUNK_BYTES = 2**20
 _DOCUMENTS = frozenset({".md", ".txt", ".pdf", ".rst", ".yaml", ".yml"})
@@ -138,14 +138,14 @@ def image_id(dataset: str, source_path: str) -> str:
 
 def _open(storage: Storage, row: dict[str, Any], path: str, card: DatasetCard) -> dict[str, Any]:
     if row.get("derivation") is not None:
-        return _raster_columns(storage, row, card)
+        return _derived_columns(storage, row, card)
     head, sha256, size_bytes = _digest(storage, path)
     found = {"source_sha256": sha256, "source_size_bytes": size_bytes}
     kind = images.sniff_format(head)
     if kind in images.RASTER_FORMATS:
         return found | _raster_columns(storage, row, card)
     if kind in {"HDF4", "HDF5"}:
-        raise UnreadableImage(path, f"{kind} containers need a card with their bands; not read yet")
+        raise UnreadableImage(path, f"{kind} container: its card must name its sub-datasets")
     facts = images.read_facts(storage.read_bytes(path), path)
     if facts.dtype != "uint8":
         return found | _raster_columns(storage, row, card)
@@ -160,6 +160,20 @@ def _open(storage: Storage, row: dict[str, Any], path: str, card: DatasetCard) -
     }
 
 
+def _derived_columns(storage: Storage, row: dict[str, Any], card: DatasetCard) -> dict[str, Any]:
+    """Describe an image that no single file is; its hash is one of what it is made of."""
+    rule = Derivation.model_validate_json(row["derivation"])
+    digests = [_digest(storage, file) for file in files_of(rule)]
+    shas = [sha256 for _, sha256, _ in digests]
+    found = {
+        "source_sha256": shas[0]
+        if len(shas) == 1
+        else hashlib.sha256("\n".join(shas).encode()).hexdigest(),
+        "source_size_bytes": sum(size for *_, size in digests),
+    }
+    return found | _raster_columns(storage, row, card, rule.bands)
+
+
 def _digest(storage: Storage, path: str) -> tuple[bytes, str, int]:
     """Read a file once: its first bytes, its SHA-256 and its size."""
     sha256, size_bytes, head = hashlib.sha256(), 0, b""
@@ -171,9 +185,12 @@ def _digest(storage: Storage, path: str) -> tuple[bytes, str, int]:
     return head, sha256.hexdigest(), size_bytes
 
 
-def _raster_columns(storage: Storage, row: dict[str, Any], card: DatasetCard) -> dict[str, Any]:
+def _raster_columns(
+    storage: Storage, row: dict[str, Any], card: DatasetCard, bands: tuple[str, ...] | None = None
+) -> dict[str, Any]:
     with local_raster(storage, row["source_path"], row.get("derivation")) as file:
-        facts = raster.read_facts(file, row["source_path"], card.bands)
+        facts = raster.read_facts(file, row["source_path"], bands or card.bands)
+        acquired = row["acquired"] or (None if bands is None else derived.acquired(file))
     west, south, east, north = facts.bounds_4326 or (None, None, None, None)
     return {
         "height": facts.height,
@@ -188,6 +205,7 @@ def _raster_columns(storage: Storage, row: dict[str, Any], card: DatasetCard) ->
         "xmax": east,
         "ymax": north,
         "gsd_m": facts.gsd_m or row["gsd_m"] or _single_gsd(card),
+        "acquired": acquired,
     }
 
 

@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import rasterio
+
 from rspipe.io import gdal_child
 from rspipe.io.storage import Storage
 from rspipe.recipe import fingerprint
 from rspipe.schema import Derivation
+
+_VERSION = 1
 
 
 @contextmanager
@@ -30,32 +34,52 @@ def local_raster(storage: Storage, path: str, derivation: str | None) -> Iterato
         with storage.local_file(path) as file:
             yield file
         return
-    rule = Derivation.model_validate_json(derivation)
-    if rule.kind == "subdatasets":
-        yield _subdatasets(storage, path, rule)
-        return
-    with ExitStack() as stack:
-        files = [stack.enter_context(storage.local_file(member)) for member in rule.members]
-        # A virtual raster names its files: of copies that go away it must be made anew.
-        product = _place(storage, path, rule, [str(file) for file in files], ".vrt")
-        if not product.is_file():
-            gdal_child.build_vrt(files, product, path, rule.kind == "stack", rule.nodata)
-        yield product
+    yield _product(storage, path, Derivation.model_validate_json(derivation))
 
 
-def _subdatasets(storage: Storage, path: str, rule: Derivation) -> Path:
-    container, *names = rule.members
-    with storage.local_file(container) as file:
-        stat = file.stat()
-        product = _place(storage, path, rule, [stat.st_size], ".tif")
-        if not product.is_file():
-            gdal_child.extract_subdatasets(file, names, product, path, rule.nodata)
+def files_of(rule: Derivation) -> tuple[str, ...]:
+    """Files that a product is made of, in the order that counts."""
+    return rule.members[:1] if rule.kind == "subdatasets" else rule.members
+
+
+def acquired(product: Path) -> str | None:
+    """Return the first date that the container of a product of sub-datasets states."""
+    with rasterio.open(product) as dataset:
+        stated: str | None = dataset.tags().get("ACQUIRED")
+    return stated
+
+
+def _product(storage: Storage, path: str, rule: Derivation) -> Path:
+    files = files_of(rule)
+    # A virtual raster reads its files in place. Copies of members of an archive, or of objects in
+    # a bucket, do not stay: then the product holds the pixels.
+    virtual = rule.kind != "subdatasets" and all(map(storage.has_local, files))
+    stamps = [storage.stamp(file) for file in files]
+    folder = storage.cache / "derived"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = fingerprint(_VERSION, storage.root, rule, stamps)
+    product = folder / f"{name}{'.vrt' if virtual else '.tif'}"
+    if not product.is_file():
+        with ExitStack() as stack:
+            local = {file: stack.enter_context(storage.local_file(file)) for file in files}
+            _make(local, product, path, rule, virtual)
     return product
 
 
-def _place(
-    storage: Storage, path: str, rule: Derivation, source: list[object], suffix: str
-) -> Path:
-    folder = storage.cache / "derived"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{fingerprint(storage.root, path, rule, source)}{suffix}"
+def _make(
+    local: dict[str, Path], product: Path, path: str, rule: Derivation, virtual: bool
+) -> None:
+    if rule.kind == "subdatasets":
+        container, *names = rule.members
+        gdal_child.extract(
+            local[container], names, product, path, nodata=rule.nodata, valid_range=rule.valid_range
+        )
+        return
+    gdal_child.combine(
+        local,
+        product,
+        path,
+        separate=rule.kind == "stack",
+        virtual=virtual,
+        nodata=rule.nodata,
+    )

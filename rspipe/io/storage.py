@@ -229,6 +229,24 @@ class Storage:
                 shutil.copyfileobj(stream, out, 2**20)
             yield copy
 
+    def has_local(self, path: str) -> bool:
+        """Whether a file lies on this machine as it is, neither in a container nor elsewhere."""
+        return self.is_local and self.split(path)[1] is None
+
+    def stamp(self, path: str) -> str:
+        """Size and time of change of a file, or of the container that a member lies in.
+
+        Raises:
+            UnreadableImage: it is not there.
+        """
+        outer = self.split(path)[0]
+        try:
+            info = self._place[0].info(self._full(outer))
+        except OSError as error:
+            raise UnreadableImage(path, "the file has vanished") from error
+        changed = info.get("ETag") or info.get("mtime") or info.get("LastModified")
+        return f"{path} {info['size']} {changed}"
+
     def container(self, path: str) -> Container:
         """Open a container, or return it if this process has it open.
 

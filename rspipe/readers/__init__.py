@@ -10,6 +10,7 @@ from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
 from rspipe.readers.image_folder import ImageFolder
 from rspipe.readers.mask_pairs import MaskPairs
+from rspipe.readers.modis_hdf import ModisHdf
 from rspipe.readers.parquet import Parquet
 from rspipe.readers.scenes import Scenes
 from rspipe.readers.tree import FileTree
@@ -30,6 +31,7 @@ READERS: dict[str, Reader] = {
         Xbd(),
         ChangePairs(),
         MaskPairs(),
+        ModisHdf(),
         Scenes(),
         ImageFolder(),
     )
