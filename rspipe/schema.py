@@ -67,6 +67,7 @@ class Download(Strict):
     path: RelativePath | None = None
     """Posix path below the dataset's folder; null: the last part of the address."""
     size_bytes: int | None = Field(default=None, ge=0)
+    """As published, often rounded: to plan with, while the server's own length is checked."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     unpack: bool = False

@@ -162,9 +162,9 @@ def _sharing(card: DatasetCard, named: set[str]) -> Iterator[str]:
         if other not in catalog() or not catalog()[other].benchmark_splits:
             continue
         if other in named:
-            yield f"shares pictures with {other}, which is held out: those will be dropped"
+            yield f"shares imagery with {other}, held out here: what matches is dropped"
         else:
-            yield f"shares pictures with the benchmark {other}: name it too, to have them dropped"
+            yield f"shares imagery with the benchmark {other}: name it too, to drop what matches"
 
 
 def tell(plan: Plan) -> list[str]:

@@ -69,7 +69,7 @@ def test_sources_that_share_pictures_with_a_benchmark_are_pointed_out(data):
     alone = plan(recipe(data, ["mine"])).needs[0]
     both = by_name(plan(recipe(data, ["mine", "loveda"])))["mine"]
     assert "name it too" in alone.notes[0]
-    assert "will be dropped" in both.notes[0]
+    assert "held out here" in both.notes[0]
 
 
 def test_sums_say_of_how_many_a_number_is_unknown(data):
