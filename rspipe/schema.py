@@ -377,11 +377,13 @@ MEASURE_FIELDS = [
 ]
 MATCH_FIELDS = [
     pa.field("cluster_id", pa.string()),
+    pa.field("cluster_size", pa.int32()),
     pa.field("cluster_diameter_bits", pa.int32()),
     pa.field("duplicate_of", pa.string()),
     pa.field("distance_bits", pa.int32()),
     pa.field("orientation", pa.string()),
     pa.field("verified_similarity", pa.float32()),
+    pa.field("overlap_iou", pa.float32()),
     pa.field("benchmark_hit", pa.string()),
 ]
 
@@ -428,6 +430,8 @@ HIT_SCHEMA = pa.schema(
         pa.field("tile_id", pa.string()),
         pa.field("dataset", pa.string()),
         pa.field("source_path", pa.string()),
+        pa.field("source_sha256", pa.string()),
+        *BOX_IN_PARENT_FIELDS,
         pa.field("benchmark", pa.string()),
         pa.field("benchmark_split", pa.string()),
         pa.field("benchmark_path", pa.string()),

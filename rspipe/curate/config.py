@@ -167,8 +167,12 @@ class ScreenConfig(Strict):
     """Blurred below this variance of the Laplacian, grey levels squared, at the tile's own GSD."""
 
 
+KeepRule = Literal["annotated", "redistributable", "larger", "published_file", "finer_gsd"]
+"""What may decide which of several copies stays."""
+
+
 class DedupConfig(Strict):
-    """What counts as the same picture."""
+    """What counts as the same picture, and which copy of it stays."""
 
     # A median-thresholded pHash has 32 set bits, so distances are even. On 233 planted real pairs
     # radius 3 lost 4-8 % of the gamma and contrast changes where radius 4 lost none.
@@ -181,6 +185,14 @@ class DedupConfig(Strict):
     # 0.96; re-encoded, turned, resized and brightened copies lie above 0.99.
     min_similarity: float = Field(default=0.96, ge=-1, le=1)
     """Least correlation of two thumbnails, in the matching orientation, that verifies a pair."""
+    keep: tuple[KeepRule, ...] = (
+        "annotated",
+        "redistributable",
+        "larger",
+        "published_file",
+        "finer_gsd",
+    )
+    """Which copy stays, the weightiest rule first; what is equal by all is ranked by name."""
 
 
 class LeakageConfig(Strict):

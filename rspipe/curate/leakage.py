@@ -1,91 +1,142 @@
 """Stage 5, leakage: no corpus tile may be a benchmark picture, in any of the 8 orientations.
 
-Every tile that is still in is compared with every held-out tile of every benchmark, all splits:
-by bytes, by pixels, and by exact radius search over perceptual hashes with pixel verification.
+Every tile that was not dropped before dedup is compared with every held-out tile of every
+benchmark, all splits: by bytes, by pixels, and by exact radius search over perceptual hashes with
+pixel verification. Copies that dedup has dropped are compared too: they stay dropped, but whoever
+trains on their source has to know.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rspipe.curate.config import DedupConfig
-from rspipe.curate.dedup.clusters import Pair
-from rspipe.curate.dedup.matching import Tiles, find_hits
-from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA
+from rspipe.curate.dedup.matching import find_hits
+from rspipe.curate.dedup.pairs import KINDS, Flags, Indices, Pairs
+from rspipe.curate.dedup.tiles import part_starts, read_rows, read_tiles
+from rspipe.curate.progress import Progress, quiet
+from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA, ORIENTATIONS
 
-VERSION = 2
+VERSION = 3
+
+_OURS = ["tile_id", "dataset", "source_path", "source_sha256", "y0", "x0", "h", "w"]
+_THEIRS = {
+    "dataset": "benchmark",
+    "split": "benchmark_split",
+    "source_path": "benchmark_path",
+    "tile_id": "benchmark_tile_id",
+}
 
 
-def find_leaks(tiles: pa.Table, fates: pa.Table, config: DedupConfig) -> pa.Table:
+def find_leaks(
+    parts: Sequence[Path],
+    fates: pa.Table,
+    config: DedupConfig,
+    scratch: Path,
+    progress: Progress = quiet,
+) -> pa.Table:
     """List every (corpus tile, benchmark tile) that are the same picture.
 
     Args:
-        tiles: the tile table, held-out benchmark tiles included.
+        parts: Parquet files of TILE_SCHEMA, held-out benchmark tiles included.
         fates: what became of each tile so far, in the same order.
         config: what counts as the same picture.
+        scratch: folder for what is too large to hold; nothing is left in it.
+        progress: told of every part read and of every step.
 
     Returns:
-        HIT_SCHEMA rows, sorted by tile, then benchmark tile.
+        HIT_SCHEMA rows, sorted by tile, then benchmark tile, in the order of the parts.
     """
-    parents = tiles["is_parent"].to_numpy(zero_copy_only=False).astype(bool)
-    alive = fates["drop_stage"].is_null().to_numpy() & ~parents
-    measured = tiles["pixel_hash"].is_valid().to_numpy() & ~parents
-    held_out = measured & (tiles["drop_reason"].to_numpy(zero_copy_only=False) == "benchmark_split")
-    corpus = tiles.take(pa.array(np.flatnonzero(alive)))
-    benchmark = tiles.take(pa.array(np.flatnonzero(held_out)))
-    pairs = find_hits(Tiles.from_table(corpus), Tiles.from_table(benchmark), config)
-    names = ["tile_id", "dataset", "source_path", "split"]
-    ours, theirs = corpus.select(names).to_pylist(), benchmark.select(names).to_pylist()
-    return pa.Table.from_pylist(
-        [_hit(pair, ours[pair.copy], theirs[pair.original]) for pair in pairs], HIT_SCHEMA
-    )
+    starts = part_starts(parts)
+    stage = fates["drop_stage"]
+    looked_at = pc.fill_null(pc.equal(stage, "dedup"), True).to_numpy()
+
+    def in_corpus(table: pa.Table, start: int) -> Flags:
+        return np.asarray(looked_at[start : start + table.num_rows] & ~parents_of(table))
+
+    tiles, rows = read_tiles(parts, starts, in_corpus, scratch / "corpus", progress)
+    benchmark, held_out = read_tiles(parts, starts, _is_held_out, scratch / "held_out", progress)
+    progress("match", 0, 1)
+    pairs = find_hits(tiles, benchmark, config)
+    return _hits(pairs, parts, starts, rows[pairs.copy], held_out[pairs.original])
 
 
 def mark_leaks(fates: pa.Table, hits: pa.Table) -> pa.Table:
-    """Drop every tile with a hit; the surest hit is named, all are in the hits table."""
-    surest: dict[str, dict[str, Any]] = {}
-    for hit in hits.to_pylist():
-        known = surest.get(hit["tile_id"])
-        if known is None or _surety(hit) < _surety(known):
-            surest[hit["tile_id"]] = hit
-    rows = [
-        row | (_drop(surest[row["tile_id"]]) if row["tile_id"] in surest else {})
-        for row in fates.to_pylist()
-    ]
-    return pa.Table.from_pylist(rows, FATE_SCHEMA)
+    """Drop every tile with a hit; the surest hit is named, all are in the hits table.
+
+    A tile that dedup dropped keeps that fate, and names its benchmark picture.
+    """
+    kind = pc.index_in(hits["kind"], pa.array(KINDS))
+    keyed = hits.append_column("surety", kind)
+    order = pc.sort_indices(
+        keyed,
+        [(n, "ascending") for n in ("tile_id", "surety", "distance_bits", "benchmark_tile_id")],
+    )
+    keyed = keyed.take(order)
+    surest = keyed.take(_first_of_runs(keyed["tile_id"]))
+    place = pc.index_in(fates["tile_id"], surest["tile_id"].combine_chunks())
+    found = {name: column.take(place) for name, column in _drop_columns(surest).items()}
+    survives = fates["drop_stage"].is_null()
+    columns = []
+    for field in FATE_SCHEMA:
+        column = fates[field.name]
+        if field.name in found:
+            own = field.name == "benchmark_hit"
+            new = found[field.name] if own else pc.if_else(survives, found[field.name], None)
+            column = pc.coalesce(new.cast(field.type), column)
+        columns.append(column)
+    return pa.table(columns, schema=FATE_SCHEMA)
 
 
-def _hit(pair: Pair, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "tile_id": ours["tile_id"],
-        "dataset": ours["dataset"],
-        "source_path": ours["source_path"],
-        "benchmark": theirs["dataset"],
-        "benchmark_split": theirs["split"],
-        "benchmark_path": theirs["source_path"],
-        "benchmark_tile_id": theirs["tile_id"],
-        "kind": pair.kind,
-        "distance_bits": pair.distance_bits,
-        "orientation": pair.orientation,
-        "similarity": pair.similarity,
+def _is_held_out(table: pa.Table, _start: int) -> Flags:
+    held_out = pc.fill_null(pc.equal(table["drop_reason"], "benchmark_split"), False)
+    measured = pc.and_(held_out, table["pixel_hash"].is_valid()).to_numpy()
+    return np.asarray(measured & ~parents_of(table))
+
+
+def parents_of(table: pa.Table) -> Flags:
+    """Which rows are whole images that were cut."""
+    return np.asarray(pc.fill_null(table["is_parent"], False).to_numpy())
+
+
+def _hits(
+    pairs: Pairs, parts: Sequence[Path], starts: Indices, rows: Indices, held_out: Indices
+) -> pa.Table:
+    ours = read_rows(parts, starts, rows, _OURS)
+    theirs = read_rows(parts, starts, held_out, list(_THEIRS))
+    found = {name: ours[name] for name in _OURS}
+    found |= {ours_name: theirs[name] for name, ours_name in _THEIRS.items()}
+    found |= {
+        "kind": pa.array(KINDS).take(pa.array(pairs.kind)),
+        "distance_bits": pa.array(pairs.distance_bits).cast(pa.int32()),
+        "orientation": pa.array(ORIENTATIONS).take(pa.array(pairs.orientation)),
+        "similarity": pa.array(pairs.similarity),
     }
+    return pa.table([found[name] for name in HIT_SCHEMA.names], schema=HIT_SCHEMA)
 
 
-def _surety(hit: dict[str, Any]) -> tuple[int, int, str]:
-    kinds = ("bytes", "pixels", "near")
-    return kinds.index(hit["kind"]), hit["distance_bits"], hit["benchmark_tile_id"]
+def _first_of_runs(column: pa.ChunkedArray) -> pa.Array:
+    """Where each run of equal values of a sorted column starts."""
+    codes = column.combine_chunks().dictionary_encode().indices.to_numpy()
+    return pa.array(np.flatnonzero(np.diff(codes, prepend=-1)))
 
 
-def _drop(hit: dict[str, Any]) -> dict[str, Any]:
-    where = f"{hit['benchmark']}/{hit['benchmark_path']}"
-    how = "" if hit["orientation"] == "identity" else f", {hit['orientation']}"
+def _drop_columns(hits: pa.Table) -> dict[str, pa.ChunkedArray]:
+    where = pc.binary_join_element_wise(hits["benchmark"], hits["benchmark_path"], "/")
+    upright = pc.equal(hits["orientation"], "identity")
+    turned = pc.if_else(upright, "", pc.binary_join_element_wise(", ", hits["orientation"], ""))
+    bits = hits["distance_bits"].cast(pa.string())
     return {
-        "drop_stage": "leakage",
-        "drop_reason": "benchmark_leak",
-        "drop_detail": f"{hit['kind']} match of {where} ({hit['distance_bits']} bits{how})",
+        "drop_stage": pa.chunked_array([pa.repeat("leakage", hits.num_rows)]),
+        "drop_reason": pa.chunked_array([pa.repeat("benchmark_leak", hits.num_rows)]),
+        "drop_detail": pc.binary_join_element_wise(
+            hits["kind"], " match of ", where, " (", bits, " bits", turned, ")", ""
+        ),
         "benchmark_hit": where,
-        "distance_bits": hit["distance_bits"],
-        "orientation": hit["orientation"],
-        "verified_similarity": hit["similarity"],
+        "distance_bits": hits["distance_bits"],
+        "orientation": hits["orientation"],
+        "verified_similarity": hits["similarity"],
     }

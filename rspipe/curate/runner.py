@@ -118,11 +118,14 @@ def _build(
         screen_stage.screen_part,
         [screen_stage.ScreenItem(sliced.part(i), what.screen) for i in order],
     )
-    tiles = read_tables([screened.part(i) for i in order], TILE_SCHEMA)
+    tile_parts = [screened.part(i) for i in order]
+    tiles = read_tables(tile_parts, TILE_SCHEMA)
 
     deduped = StageFolder.of(stages, "dedup", dedup_stage.VERSION, what.dedup, screened.fingerprint)
     fates = _whole_table(
-        deduped.table("fates"), FATE_SCHEMA, lambda: dedup_stage.dedup(tiles, what.dedup)
+        deduped.table("fates"),
+        FATE_SCHEMA,
+        lambda: dedup_stage.dedup(tile_parts, what.dedup, deduped.path),
     )
 
     alike = what.dedup.model_copy(update={"min_similarity": what.leakage.min_similarity})
@@ -130,7 +133,9 @@ def _build(
         stages, "leakage", leakage_stage.VERSION, alike.model_dump(), deduped.fingerprint
     )
     hits = _whole_table(
-        clean.table("hits"), HIT_SCHEMA, lambda: leakage_stage.find_leaks(tiles, fates, alike)
+        clean.table("hits"),
+        HIT_SCHEMA,
+        lambda: leakage_stage.find_leaks(tile_parts, fates, alike, clean.path),
     )
     fates = leakage_stage.mark_leaks(fates, hits)
 

@@ -1,78 +1,33 @@
 """Find the pairs of tiles that are the same picture: by bytes, by pixels, or nearly.
 
-One function serves deduplication (a table against itself) and leakage (a corpus against
+One set of rules serves deduplication (a table against itself) and leakage (a corpus against
 benchmarks), so both mean the same by "the same picture".
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from rspipe.curate.config import DedupConfig
-from rspipe.curate.dedup.clusters import Pair, reverse
-from rspipe.curate.dedup.hashing import THUMBNAIL_PX
-from rspipe.curate.dedup.search import radius_pairs
-from rspipe.curate.dedup.verify import similarity
+from rspipe.curate.dedup.near import COMPARED_PER_TILE, NearRule, near_between, near_within
+from rspipe.curate.dedup.pairs import BYTES, PIXELS, Flags, Indices, Pairs
+from rspipe.curate.dedup.products import product_blocks
+from rspipe.curate.dedup.tiles import Tiles
 from rspipe.schema import ORIENTATIONS
 
-COLUMNS = (
-    "source_sha256",
-    "original_bytes",
-    "pixel_hash",
-    "orientation_hashes",
-    "thumbnail",
-)
-"""Columns of the tile table that matching reads."""
+_BLOCK_PAIRS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """The hashes of N tiles."""
-
-    byte_keys: list[str | None]
-    """Hash of the file where the tile is a whole file, else None."""
-    pixel_keys: list[str]
-    hashes: NDArray[np.uint64]
-    """(N, 8), one per orientation."""
-    thumbnails: NDArray[np.uint8]
-    """(N, 32, 32) grey."""
-
-    @classmethod
-    def from_table(cls, table: pa.Table) -> "Tiles":
-        """Take the hashes of measured tiles out of a tile table with `COLUMNS`."""
-        shas, whole = table["source_sha256"].to_pylist(), table["original_bytes"].to_pylist()
-        hashes = table["orientation_hashes"].combine_chunks().flatten().to_numpy()
-        thumbnails = np.frombuffer(b"".join(table["thumbnail"].to_pylist()), dtype=np.uint8)
-        return cls(
-            [sha if is_whole else None for sha, is_whole in zip(shas, whole, strict=True)],
-            table["pixel_hash"].to_pylist(),
-            hashes.reshape(-1, len(ORIENTATIONS)),
-            thumbnails.reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX),
-        )
-
-    def __len__(self) -> int:
-        return len(self.pixel_keys)
-
-    def has_content(self, min_std: float) -> NDArray[np.bool_]:
-        """Whether a tile's picture varies enough for its hash to mean anything."""
-        spread = self.thumbnails.std(axis=(1, 2))
-        return np.asarray(spread >= min_std)
-
-    def take(self, rows: NDArray[np.int64]) -> "Tiles":
-        """Some of the tiles, in the order given."""
-        return Tiles(
-            [self.byte_keys[i] for i in rows],
-            [self.pixel_keys[i] for i in rows],
-            self.hashes[rows],
-            self.thumbnails[rows],
-        )
-
-
-def find_duplicates(tiles: Tiles, config: DedupConfig, rank: NDArray[np.int64]) -> list[Pair]:
+def find_duplicates(
+    tiles: Tiles,
+    config: DedupConfig,
+    rank: Indices,
+    *,
+    active: Flags | None = None,
+    rejected: bool = False,
+    compared_per_tile: int = COMPARED_PER_TILE,
+) -> Pairs:
     """Find the pairs within one set, as `clusters.choose_dropped` wants them.
 
     Tiles with equal pixels are linked to the best-ranked of them; near matches are searched among
@@ -81,76 +36,140 @@ def find_duplicates(tiles: Tiles, config: DedupConfig, rank: NDArray[np.int64]) 
     Args:
         tiles: the tiles.
         config: what counts as the same picture.
-        rank: keep rank per tile, smaller is better.
+        rank: keep rank per tile, smaller is better, all different.
+        active: which tiles take part; None: all that are no parents.
+        rejected: also list the pairs that close hashes proposed and the pixels refused.
+        compared_per_tile: see `near.COMPARED_PER_TILE`.
+
+    Returns:
+        Pairs whose original is the better-ranked of the two, each once, sorted by kind, copy and
+        original.
     """
-    best: dict[str, int] = {}
-    for index in np.argsort(rank):
-        best.setdefault(tiles.pixel_keys[index], int(index))
-    equal = [
-        Pair(index, best[key], _kind_of_equals(tiles, index, best[key]), 0, "identity", 1.0)
-        for index, key in enumerate(tiles.pixel_keys)
-        if best[key] != index
-    ]
-    hubs = np.array(sorted(best.values()), dtype=np.int64)
-    distinct = tiles.take(hubs)
-    near = _near_pairs(distinct, distinct, config)
-    return [
-        *equal,
-        *(
-            replace(pair, copy=int(hubs[pair.copy]), original=int(hubs[pair.original]))
-            for pair in sorted(near, key=lambda p: (p.copy, p.original))
-            if pair.copy > pair.original
-        ),
-    ]
+    chosen = np.flatnonzero(~tiles.is_parent if active is None else active)
+    best = best_of_equals(tiles.pixel_keys[chosen], rank[chosen])
+    hub = chosen[best]
+    again = hub != chosen
+    copy, original = chosen[again], hub[again]
+    equal = Pairs.alike(copy, original, kind_of_equals(tiles, copy, tiles, original))
+    rule = near_rule(config, rejected=rejected, compared_per_tile=compared_per_tile)
+    near = near_within(tiles, chosen[~again], rank, rule)
+    return in_order(Pairs.join([equal, near]))
 
 
-def find_hits(tiles: Tiles, benchmark: Tiles, config: DedupConfig) -> list[Pair]:
-    """Find the pairs (tile as `copy`, benchmark tile as `original`), one per pair, the surest."""
-    by_key: dict[str, list[int]] = defaultdict(list)
-    for index, key in enumerate(benchmark.pixel_keys):
-        by_key[key].append(index)
-    surest = {
-        (copy, original): Pair(copy, original, kind, 0, "identity", 1.0)
-        for copy, key in enumerate(tiles.pixel_keys)
-        for original in by_key.get(key, ())
-        for kind in [_kind_of_equals(tiles, copy, original, benchmark)]
-    }
-    for pair in _near_pairs(tiles, benchmark, config):
-        surest.setdefault((pair.copy, pair.original), pair)
-    return [surest[key] for key in sorted(surest)]
+def find_hits(
+    tiles: Tiles, benchmark: Tiles, config: DedupConfig, *, rejected: bool = False
+) -> Pairs:
+    """Find the pairs (tile as copy, benchmark tile as original), each once, by the surest kind.
+
+    Args:
+        tiles: the tiles, parents included.
+        benchmark: the held-out tiles, parents included.
+        config: what counts as the same picture.
+        rejected: also list the pairs that close hashes proposed and the pixels refused.
+
+    Returns:
+        Pairs sorted by copy, then original.
+    """
+    ours, theirs = _Pictures.of(tiles), _Pictures.of(benchmark)
+    rule = near_rule(config, rejected=rejected)
+    near = near_between(tiles, ours.first, benchmark, theirs.first, rule)
+    keys = np.concatenate([tiles.pixel_keys[ours.first], benchmark.pixel_keys[theirs.first]])
+    hub = best_of_equals(keys, np.arange(len(keys)))[len(ours.first) :]
+    known = hub < len(ours.first)
+    equal = Pairs.alike(ours.first[hub[known]], theirs.first[known], PIXELS)
+    found = [_open(pairs, ours, theirs) for pairs in (equal, near)]
+    surest = kind_of_equals(tiles, found[0].copy, benchmark, found[0].original)
+    found[0] = Pairs.alike(found[0].copy, found[0].original, surest)
+    return one_per_pair(Pairs.join(found), len(benchmark))
 
 
-def _kind_of_equals(tiles: Tiles, copy: int, original: int, others: Tiles | None = None) -> str:
-    """Say whether two tiles with equal pixels are even the same file."""
+def near_rule(
+    config: DedupConfig,
+    *,
+    rejected: bool = False,
+    compared_per_tile: int = COMPARED_PER_TILE,
+) -> NearRule:
+    """What a recipe calls nearly equal."""
+    return NearRule(
+        config.max_hamming_bits,
+        len(ORIENTATIONS) if config.orientations else 1,
+        config.min_thumbnail_std,
+        config.min_similarity,
+        rejected,
+        compared_per_tile,
+    )
+
+
+def best_of_equals(keys: NDArray[np.uint64], rank: Indices) -> Indices:
+    """For each of N rows the best-ranked row with the same key, uint64 (N, 2)."""
+    order = np.lexsort((rank, keys[:, 1], keys[:, 0]))
+    ordered = keys[order]
+    fresh = np.ones(len(keys), np.bool_)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    hub = order[np.maximum.accumulate(np.where(fresh, np.arange(len(keys)), 0))]
+    best = np.empty(len(keys), np.int64)
+    best[order] = hub
+    return best
+
+
+def kind_of_equals(
+    tiles: Tiles, copy: Indices, others: Tiles, original: Indices
+) -> NDArray[np.uint8]:
+    """Say whether tiles with equal pixels are even the same file."""
     key = tiles.byte_keys[copy]
-    same = key is not None and key == (others or tiles).byte_keys[original]
-    return "bytes" if same else "pixels"
+    same = (key == others.byte_keys[original]).all(axis=1) & key.any(axis=1)
+    return np.where(same, BYTES, PIXELS).astype(np.uint8)
 
 
-def _near_pairs(tiles: Tiles, others: Tiles, config: DedupConfig) -> Iterator[Pair]:
-    """Pair tiles whose hashes are close in some orientation and whose thumbnails then agree."""
-    rows = np.flatnonzero(tiles.has_content(config.min_thumbnail_std))
-    columns = np.flatnonzero(others.has_content(config.min_thumbnail_std))
-    count = len(ORIENTATIONS) if config.orientations else 1
-    best: dict[tuple[int, int], Pair] = {}
-    for k in range(count):
-        # hash of the turned original close to the copy's own: the copy is the original turned.
-        found, at, bits = radius_pairs(
-            others.hashes[columns, k], tiles.hashes[rows, 0], config.max_hamming_bits
+def in_order(pairs: Pairs) -> Pairs:
+    """Sort by kind, copy, original."""
+    return pairs.take(np.lexsort((pairs.original, pairs.copy, pairs.kind)))
+
+
+def one_per_pair(pairs: Pairs, width: int) -> Pairs:
+    """Of several reasons for one pair keep the surest; sorted by copy, original."""
+    pairs = pairs.take(np.lexsort((pairs.kind, pairs.original, pairs.copy)))
+    first = np.unique(pairs.copy * width + pairs.original, return_index=True)[1]
+    return pairs.take(first)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Tiles with equal pixels, taken as one picture."""
+
+    first: Indices
+    """The first tile of each, increasing."""
+    members: Indices
+    """All tiles, picture by picture."""
+    starts: Indices
+    counts: Indices
+
+    @classmethod
+    def of(cls, tiles: Tiles) -> "_Pictures":
+        hub = best_of_equals(tiles.pixel_keys, np.arange(len(tiles)))
+        members = np.argsort(hub, kind="stable")
+        first, counts = np.unique(hub, return_counts=True)
+        return cls(first, members, np.cumsum(counts) - counts, counts)
+
+    def number_of(self, first: Indices) -> Indices:
+        return np.searchsorted(self.first, first)
+
+
+def _open(pairs: Pairs, ours: _Pictures, theirs: _Pictures) -> Pairs:
+    """Give every tile of a picture the pairs of its first tile."""
+    mine, other = ours.number_of(pairs.copy), theirs.number_of(pairs.original)
+    opened = []
+    for run, i, j in product_blocks(ours.counts[mine], theirs.counts[other], _BLOCK_PAIRS):
+        block = pairs.take(run)
+        opened.append(
+            Pairs.of(
+                ours.members[ours.starts[mine[run]] + i],
+                theirs.members[theirs.starts[other[run]] + j],
+                block.kind,
+                block.distance_bits,
+                block.orientation,
+                block.similarity,
+                block.rejected,
+            )
         )
-        for original, copy, distance in zip(columns[found], rows[at], bits, strict=True):
-            if tiles is others and copy == original:
-                continue
-            pair = _verified(tiles, others, int(copy), int(original), int(distance), k)
-            for found_pair in (pair, reverse(pair)) if tiles is others else (pair,):
-                key = (found_pair.copy, found_pair.original)
-                if found_pair.similarity >= config.min_similarity and (
-                    key not in best or found_pair.similarity > best[key].similarity
-                ):
-                    best[key] = found_pair
-    yield from best.values()
-
-
-def _verified(tiles: Tiles, others: Tiles, copy: int, original: int, distance: int, k: int) -> Pair:
-    alike = similarity(tiles.thumbnails[copy], others.thumbnails[original], ORIENTATIONS[k])
-    return Pair(copy, original, "near", distance, ORIENTATIONS[k], alike)
+    return Pairs.join(opened)

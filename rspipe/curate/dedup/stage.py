@@ -1,118 +1,54 @@
 """Stage 4, dedup: one survivor for every picture; every copy names the one it was dropped for."""
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from rspipe.curate.config import DedupConfig
-from rspipe.curate.dedup.clusters import Pair, choose_dropped, component_labels
-from rspipe.curate.dedup.matching import Tiles, find_duplicates
-from rspipe.schema import FATE_SCHEMA
+from rspipe.curate.dedup.fates import fates_of
+from rspipe.curate.dedup.pairs import Flags, Indices
+from rspipe.curate.dedup.rank import rank_parts
+from rspipe.curate.dedup.tiles import part_starts, read_tiles
+from rspipe.curate.dedup.verdict import judge
+from rspipe.curate.progress import Progress, quiet
 
-VERSION = 2
-
-REASONS = {
-    "bytes": "duplicate_bytes",
-    "pixels": "duplicate_pixels",
-    "near": "near_duplicate",
-}
+VERSION = 3
 
 
-def dedup(tiles: pa.Table, config: DedupConfig) -> pa.Table:
+def dedup(
+    parts: Sequence[Path], config: DedupConfig, scratch: Path, progress: Progress = quiet
+) -> pa.Table:
     """Mark the copies among the tiles that are still in.
 
     Args:
-        tiles: the tile table, held-out benchmark tiles included (they are left alone).
+        parts: Parquet files of TILE_SCHEMA, held-out benchmark tiles included (they are left
+            alone). Of 13 million tiles about 150 bytes each are held, no thumbnail.
         config: what counts as the same picture.
+        scratch: folder for what is too large to hold; nothing is left in it.
+        progress: told of every part read and of every step.
 
     Returns:
-        FATE_SCHEMA rows in the order of `tiles`.
+        FATE_SCHEMA rows in the order of the parts.
     """
-    parents = tiles["is_parent"].to_numpy(zero_copy_only=False).astype(bool)
-    alive = np.flatnonzero(tiles["drop_stage"].is_null().to_numpy() & ~parents)
-    subset = tiles.take(pa.array(alive))
-    rank = keep_rank(subset)
-    pairs = find_duplicates(Tiles.from_table(subset), config, rank)
-    dropped = choose_dropped(pairs, rank)
-    clusters = _describe_clusters(pairs, subset["tile_id"].to_pylist())
-    fates = _initial_fates(tiles)
-    ids = subset["tile_id"].to_pylist()
-    for index, row in enumerate(alive):
-        fates[row] |= clusters.get(index, {})
-        if index in dropped:
-            fates[row] |= _drop(dropped[index], subset, ids)
-    return pa.Table.from_pylist(fates, FATE_SCHEMA)
+    starts = part_starts(parts)
+    tiles, rows = read_tiles(parts, starts, _is_candidate, scratch, progress)
+    progress("rank", 0, 1)
+    rank = rank_parts(parts, _rows_by_part(starts, rows), config.keep)
+    progress("match", 0, 1)
+    verdict = judge(tiles, config, rank)
+    progress("write", 0, 1)
+    return fates_of(parts, starts, rows, verdict)
 
 
-def keep_rank(tiles: pa.Table) -> NDArray[np.int64]:
-    """Rank tiles by how much we would rather keep them; 0 is best, all different.
-
-    The rule: annotated over not; redistributable over not; larger over smaller; a published file
-    over a cut; then dataset, path and window by name, so that the choice is the same everywhere.
-    """
-    rows = tiles.select(
-        [
-            *("label", "boxes", "mask_path", "redistributable", "height", "width"),
-            *("original_bytes", "dataset", "source_path", "y0", "x0"),
-        ]
-    ).to_pylist()
-    order = sorted(range(len(rows)), key=lambda i: _keep_key(rows[i]))
-    rank = np.empty(len(rows), dtype=np.int64)
-    rank[order] = np.arange(len(rows))
-    return rank
+def _is_candidate(table: pa.Table, _start: int) -> Flags:
+    return np.asarray(table["drop_stage"].is_null().to_numpy())
 
 
-def _keep_key(row: dict[str, Any]) -> tuple[Any, ...]:
-    annotated = any(row[key] is not None for key in ("label", "boxes", "mask_path"))
-    return (
-        not annotated,
-        row["redistributable"] is not True,
-        -row["height"] * row["width"],
-        not row["original_bytes"],
-        row["dataset"],
-        # A path in the dataset's own folders before one copied deeper, or under a longer name.
-        row["source_path"].count("/"),
-        row["source_path"],
-        row["y0"],
-        row["x0"],
-    )
-
-
-def _initial_fates(tiles: pa.Table) -> list[dict[str, Any]]:
-    columns = ["tile_id", "drop_stage", "drop_reason", "drop_detail"]
-    return [dict(row) for row in tiles.select(columns).to_pylist()]
-
-
-def _describe_clusters(pairs: list[Pair], ids: list[str]) -> dict[int, dict[str, Any]]:
-    """Name each cluster by its smallest tile id; the diameter is its widest matched pair."""
-    labels = component_labels(pairs, len(ids))
-    diameters: dict[int, int] = {}
-    members: dict[int, set[int]] = {}
-    for pair in pairs:
-        label = int(labels[pair.copy])
-        diameters[label] = max(diameters.get(label, 0), pair.distance_bits)
-        members.setdefault(label, set()).update((pair.copy, pair.original))
-    return {
-        index: {
-            "cluster_id": min(ids[i] for i in group),
-            "cluster_diameter_bits": diameters[label],
-        }
-        for label, group in members.items()
-        for index in group
-    }
-
-
-def _drop(pair: Pair, tiles: pa.Table, ids: list[str]) -> dict[str, Any]:
-    kept = f"{tiles['dataset'][pair.original]}/{tiles['source_path'][pair.original]}"
-    how = "" if pair.orientation == "identity" else f", {pair.orientation}"
-    return {
-        "drop_stage": "dedup",
-        "drop_reason": REASONS[pair.kind],
-        "drop_detail": f"of {kept} ({pair.distance_bits} bits{how}, r={pair.similarity:.3f})",
-        "duplicate_of": ids[pair.original],
-        "distance_bits": pair.distance_bits,
-        "orientation": pair.orientation,
-        "verified_similarity": pair.similarity,
-    }
+def _rows_by_part(starts: Indices, rows: Indices) -> list[Indices]:
+    edges = np.searchsorted(rows, [*starts, np.iinfo(np.int64).max])
+    return [
+        rows[first:last] - start
+        for start, first, last in zip(starts, edges[:-1], edges[1:], strict=True)
+    ]

@@ -1,0 +1,348 @@
+"""What matching knows of the tiles, as arrays: about 150 bytes a tile, and thumbnails on demand."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rspipe.curate.dedup.correlation import moments
+from rspipe.curate.dedup.hashing import THUMBNAIL_PX
+from rspipe.curate.dedup.pairs import Flags, Indices
+from rspipe.curate.progress import Progress, quiet
+from rspipe.schema import ORIENTATIONS, TILE_SCHEMA
+
+THUMBNAIL_BYTES = THUMBNAIL_PX * THUMBNAIL_PX
+UNKNOWN_DAY = np.iinfo(np.int32).min
+
+COLUMNS = (
+    "source_sha256",
+    "original_bytes",
+    "pixel_hash",
+    "orientation_hashes",
+    "thumbnail",
+    "dataset",
+    "image_id",
+    "pair_path",
+    *("y0", "x0", "h", "w"),
+    *("height", "width"),
+    *("gsd_m", "xmin", "ymin", "xmax", "ymax", "acquired"),
+    "is_parent",
+)
+"""Columns of the tile table that matching reads; what a table lacks counts as null."""
+
+# Of the boxes only whether there are any counts: one field of theirs says so.
+_NARROWED = {"boxes": "boxes.list.element.difficult"}
+
+Keys = NDArray[np.uint64]
+Selection = Callable[[pa.Table, int], Flags]
+"""Which rows of a part take part, by the part's table and the number of its first row."""
+
+
+class Thumbnails(Protocol):
+    """Where the thumbnails lie."""
+
+    def select(self, rows: Indices) -> NDArray[np.uint8]:
+        """The thumbnails of some tiles, uint8 (len(rows), 1024), 0..255; `rows` increase."""
+
+
+@dataclass(frozen=True)
+class MemoryThumbnails:
+    """Thumbnails that are few enough to be held."""
+
+    pixels: NDArray[np.uint8]
+    """uint8 (N, 1024)."""
+
+    def select(self, rows: Indices) -> NDArray[np.uint8]:
+        """See Thumbnails."""
+        return self.pixels[rows]
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """N measured tiles."""
+
+    byte_keys: Keys
+    """(N, 2) of the file where the tile is a whole file, else zeros."""
+    pixel_keys: Keys
+    """(N, 2) of size and pixel values."""
+    hashes: NDArray[np.uint64]
+    """(N, 8), one per orientation."""
+    thumbnail_std: NDArray[np.float32]
+    """(N,) in grey levels."""
+    thumbnails: Thumbnails
+    image: NDArray[np.uint64]
+    """(N,) the published image it is, or was cut from: the first half of `image_id`."""
+    partner: NDArray[np.uint64]
+    """(N,) the image of the same place at another time, 0 where none is named."""
+    is_parent: Flags
+    """(N,) a whole image that was cut: its tiles are rows of their own."""
+    windows: NDArray[np.int32]
+    """(N, 4) y0, x0, h, w in the image, px."""
+    size_px: NDArray[np.int32]
+    """(N, 2) height, width of its pixels."""
+    gsd_m: NDArray[np.float32]
+    """(N,) nan where unknown."""
+    bounds: NDArray[np.float64]
+    """(N, 4) west, south, east, north in degrees (EPSG:4326), nan where unknown; (0, 4) if no
+    tile has any."""
+    day: NDArray[np.int32]
+    """(N,) of acquisition, days since 1970; UNKNOWN_DAY where no full date is known."""
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> "Tiles":
+        """Take the arrays out of a tile table that is in memory; every row must be measured."""
+        columns = _read_columns(table)
+        pixels = columns.pop("thumbnails")
+        return _assemble([columns], MemoryThumbnails(pixels))
+
+    def __len__(self) -> int:
+        return len(self.pixel_keys)
+
+    def has_content(self, min_std: float) -> Flags:
+        """Whether a tile's picture varies enough for its hash to mean anything."""
+        return np.asarray(self.thumbnail_std >= min_std)
+
+    def may_look_alike(self, copies: Indices, originals: Indices) -> Flags:
+        """Whether likeness of two tiles says that one is the other's copy.
+
+        Not for tiles of one image: a field is no copy of the field beside it. Not for the two
+        images of a change pair: an unchanged place is what they are there for.
+        """
+        one, other = self.image[copies], self.image[originals]
+        linked = (self.partner[copies] == other) | (self.partner[originals] == one)
+        return np.asarray((one != other) & ~linked)
+
+
+@dataclass(frozen=True)
+class PartThumbnails:
+    """Thumbnails in the parts of a tile table; those asked for are copied into a scratch file."""
+
+    parts: Sequence[Path]
+    rows: Indices
+    """Row of the whole table of each tile, increasing."""
+    starts: Indices
+    """Row of the whole table at which each part starts."""
+    scratch: Path
+
+    def select(self, rows: Indices) -> NDArray[np.uint8]:
+        """See Thumbnails. The array is mapped from a file that is gone once it is let go."""
+        if not len(rows):
+            return np.empty((0, THUMBNAIL_BYTES), np.uint8)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        path = self.scratch / "thumbnails.bin"
+        found = np.memmap(path, np.uint8, "w+", shape=(len(rows), THUMBNAIL_BYTES))
+        path.unlink()
+        done = 0
+        for table, chosen in chosen_rows(self.parts, self.starts, self.rows[rows], ["thumbnail"]):
+            found[done : done + len(chosen)] = _thumbnails(table["thumbnail"].take(chosen))
+            done += len(chosen)
+        return np.asarray(found)
+
+
+def chosen_rows(
+    parts: Sequence[Path], starts: Indices, rows: Indices, columns: list[str]
+) -> Iterator[tuple[pa.Table, Indices]]:
+    """Read the parts that hold some rows of a table.
+
+    Args:
+        parts: the table's parts.
+        starts: row at which each part starts.
+        rows: rows of the whole table, increasing.
+        columns: columns to read.
+
+    Yields:
+        A part's columns and the wanted rows within it, parts in order.
+    """
+    edges = np.searchsorted(rows, [*starts, np.iinfo(np.int64).max])
+    for part, start, first, last in zip(parts, starts, edges[:-1], edges[1:], strict=True):
+        if last > first:
+            yield read_columns(part, columns), rows[first:last] - start
+
+
+def read_rows(
+    parts: Sequence[Path], starts: Indices, rows: Indices, columns: list[str]
+) -> pa.Table:
+    """Some rows of some columns, in the order of `rows`, which may repeat and be unsorted."""
+    wanted, places = np.unique(rows, return_inverse=True)
+    found = [t.take(chosen) for t, chosen in chosen_rows(parts, starts, wanted, columns)]
+    schema = pa.schema([_field(name) for name in columns])
+    table = pa.concat_tables([schema.empty_table(), *found])
+    return table.take(pa.array(places))
+
+
+def read_columns(part: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns of a part; those it lacks are null."""
+    with pq.ParquetFile(part) as file:
+        there = [name for name in columns if name in file.schema_arrow.names]
+        table = file.read(columns=[_NARROWED.get(name, name) for name in there])
+    for name in columns:
+        if name not in there:
+            field = _field(name)
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(list(columns))
+
+
+def part_starts(parts: Sequence[Path]) -> Indices:
+    """Row of the whole table at which each part starts."""
+    counts = np.array([pq.read_metadata(part).num_rows for part in parts], np.int64)
+    return np.asarray(np.cumsum(counts) - counts)
+
+
+def read_tiles(
+    parts: Sequence[Path],
+    starts: Indices,
+    select: Selection,
+    scratch: Path,
+    progress: Progress = quiet,
+) -> tuple[Tiles, Indices]:
+    """Read what matching needs of the tiles that take part.
+
+    Args:
+        parts: Parquet files of TILE_SCHEMA.
+        starts: row at which each starts.
+        select: which rows of a part take part; they must be measured.
+        scratch: folder for what is too large to hold.
+        progress: told of each part.
+
+    Returns:
+        The tiles, and the row of the whole table of each.
+    """
+    blocks, rows = [], []
+    for index, (part, start) in enumerate(zip(parts, starts, strict=True)):
+        progress("read", index, len(parts))
+        table = read_columns(part, [*COLUMNS, "drop_stage", "drop_reason"])
+        chosen = np.flatnonzero(select(table, int(start)))
+        block = _read_columns(table.take(pa.array(chosen)))
+        del block["thumbnails"]
+        blocks.append(block)
+        rows.append(chosen + start)
+    row = np.concatenate([np.empty(0, np.int64), *rows])
+    return _assemble(blocks, PartThumbnails(parts, row, starts, scratch)), row
+
+
+def _field(name: str) -> pa.Field:
+    if name in TILE_SCHEMA.names:
+        return TILE_SCHEMA.field(name)
+    return pa.field(name, pa.bool_())
+
+
+def _assemble(blocks: list[dict[str, NDArray]], thumbnails: Thumbnails) -> Tiles:  # type: ignore[type-arg]
+    """Join the blocks column by column, letting go of each as it is joined."""
+    if not blocks:
+        blocks = [_read_columns(pa.schema([_field(name) for name in COLUMNS]).empty_table())]
+        del blocks[0]["thumbnails"]
+    names = list(blocks[0])
+    joined = {name: np.concatenate([block.pop(name) for block in blocks]) for name in names}
+    if np.isnan(joined["bounds"]).all():
+        joined["bounds"] = joined["bounds"][:0]
+    return Tiles(thumbnails=thumbnails, **joined)
+
+
+def _read_columns(table: pa.Table) -> dict[str, NDArray]:  # type: ignore[type-arg]
+    table = pa.Table.from_arrays(
+        [
+            table[name]
+            if name in table.column_names
+            else pa.nulls(table.num_rows, _field(name).type)
+            for name in COLUMNS
+        ],
+        names=list(COLUMNS),
+    )
+    thumbnails = _thumbnails(table["thumbnail"])
+    hashes = table["orientation_hashes"].combine_chunks().flatten().to_numpy()
+    whole = pc.fill_null(pc.or_kleene(table["original_bytes"], table["is_parent"]), False)
+    return {
+        "thumbnails": thumbnails,
+        "byte_keys": hex_keys(pc.if_else(whole, table["source_sha256"], None)),
+        "pixel_keys": hex_keys(table["pixel_hash"]),
+        "hashes": hashes.reshape(-1, len(ORIENTATIONS)),
+        "thumbnail_std": _std(thumbnails),
+        "image": hex_keys(table["image_id"])[:, 0],
+        "partner": _partners(table),
+        "is_parent": _numbers(table["is_parent"], False).astype(np.bool_),
+        "windows": _numbers_of(table, ("y0", "x0", "h", "w"), 0).astype(np.int32),
+        "size_px": _numbers_of(table, ("height", "width"), 0).astype(np.int32),
+        "gsd_m": _numbers(table["gsd_m"], np.nan).astype(np.float32),
+        "bounds": _numbers_of(table, ("xmin", "ymin", "xmax", "ymax"), np.nan).astype(np.float64),
+        "day": _days(table["acquired"]),
+    }
+
+
+def _thumbnails(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # no chunk at all
+        return np.empty((0, THUMBNAIL_BYTES), np.uint8)
+    pixels = np.frombuffer(array.buffers()[1], np.uint8).reshape(-1, THUMBNAIL_BYTES)
+    return pixels[array.offset : array.offset + len(array)]
+
+
+def _std(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return (np.sqrt(moments(thumbnails)[:, 1]) / THUMBNAIL_BYTES).astype(np.float32)
+
+
+def hex_keys(column: pa.ChunkedArray) -> Keys:
+    """The first 128 bits of hashes written as hex digits, uint64 (N, 2); nulls are zeros.
+
+    Two of 13 million different hashes share 128 bits with a probability below 1e-24.
+
+    Raises:
+        ValueError: some hash has fewer than 32 digits.
+
+    >>> [hex(x) for x in hex_keys(pa.chunked_array([["00" * 7 + "0aff" + "00" * 6 + "10"]]))[0]]
+    ['0xa', '0xff00000000000010']
+    """
+    lengths = pc.binary_length(column)
+    shortest = pc.min(lengths).as_py()
+    keys = np.zeros((len(column), 2), np.uint64)
+    if shortest is None:
+        return keys
+    if shortest < 32:
+        raise ValueError(f"a hash of {shortest} hex digits; want at least 32")
+    known = column.is_valid().to_numpy()
+    text = pc.utf8_slice_codeunits(column.drop_null(), 0, 32).combine_chunks()
+    digits = np.frombuffer(text.buffers()[2], np.uint8)[: 32 * len(text)].reshape(-1, 32)
+    nibbles = np.where(digits >= ord("a"), digits - (ord("a") - 10), digits - ord("0"))
+    octets = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
+    keys[known] = np.ascontiguousarray(octets).view(">u8").astype(np.uint64)
+    return keys
+
+
+def _numbers(column: pa.ChunkedArray, missing: float) -> NDArray:  # type: ignore[type-arg]
+    return np.asarray(pc.fill_null(column, missing).to_numpy(zero_copy_only=False))
+
+
+def _numbers_of(table: pa.Table, names: Sequence[str], missing: float) -> NDArray:  # type: ignore[type-arg]
+    return np.stack([_numbers(table[name], missing) for name in names], axis=1)
+
+
+def _partners(table: pa.Table) -> NDArray[np.uint64]:
+    """Name the images that `pair_path` names as `image_id` names them."""
+    keys = np.zeros(table.num_rows, np.uint64)
+    linked = np.flatnonzero(table["pair_path"].is_valid().to_numpy())
+    if not len(linked):
+        return keys
+    names = table.select(["dataset", "pair_path"]).take(pa.array(linked))
+    named = pc.binary_join_element_wise(names["dataset"], names["pair_path"], "\0")
+    encoded = named.combine_chunks().dictionary_encode()
+    ids = [
+        hashlib.blake2b(n.encode(), digest_size=16).hexdigest()
+        for n in encoded.dictionary.to_pylist()
+    ]
+    keys[linked] = hex_keys(pa.chunked_array([ids]))[:, 0][encoded.indices.to_numpy()]
+    return keys
+
+
+def _days(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """Day of an ISO 8601 time; a year or a month alone names no day."""
+    spread = pc.replace_substring_regex(column, r"^(\d{4})(\d{2})(\d{2})", r"\1-\2-\3")
+    dated = pc.match_substring_regex(spread, r"^\d{4}-\d{2}-\d{2}")
+    text = pc.if_else(dated, pc.utf8_slice_codeunits(spread, 0, 10), None)
+    days = pc.strptime(text, "%Y-%m-%d", "s", error_is_null=True).cast(pa.date32()).cast(pa.int32())
+    return np.asarray(pc.fill_null(days, int(UNKNOWN_DAY)).to_numpy(), np.int32)

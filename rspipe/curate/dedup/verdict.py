@@ -1,0 +1,46 @@
+"""What becomes of a set of tiles: the matches, who goes for whom, and the clusters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rspipe.curate.config import DedupConfig
+from rspipe.curate.dedup.clusters import Clusters, choose_dropped, find_clusters
+from rspipe.curate.dedup.matching import find_duplicates
+from rspipe.curate.dedup.pairs import Flags, Indices, Pairs
+from rspipe.curate.dedup.tiles import Tiles
+from rspipe.schema import ORIENTATIONS
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of a set of N tiles."""
+
+    pairs: Pairs
+    """All matches, each once, the better-ranked as the original; refused ones where asked for."""
+    dropped: Pairs
+    """One pair per dropped tile, sorted by it: `copy` goes, `original` stays."""
+    with_image: Flags
+    """Whether each of `dropped` goes because its whole image does; then `original` is a whole
+    image (a parent, or a tile that was not cut)."""
+    clusters: Clusters
+
+
+def judge(tiles: Tiles, config: DedupConfig, rank: Indices, *, rejected: bool = False) -> Verdict:
+    """Find the copies in a set, and choose which tiles stay.
+
+    Args:
+        tiles: the tiles, parents included.
+        config: what counts as the same picture.
+        rank: keep rank per tile, smaller is better, all different.
+        rejected: also list the pairs that close hashes proposed and the pixels refused.
+    """
+    pairs = find_duplicates(tiles, config, rank, rejected=rejected)
+    dropped = choose_dropped(pairs, rank)
+    count = len(ORIENTATIONS) if config.orientations else 1
+    return Verdict(
+        pairs,
+        dropped,
+        np.zeros(len(dropped), np.bool_),
+        find_clusters(pairs, tiles.hashes, count),
+    )
