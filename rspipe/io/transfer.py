@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import shutil
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +29,8 @@ from rspipe.schema import Download
 _CHUNK_BYTES = 2**20
 _SPARE_BYTES = 64 * 2**20
 """Left free on the disk, so that the machine stays usable."""
+_MOST_WAIT_S = 900.0
+"""Of a server that asks to be left alone for longer, no more is believed."""
 _HUB = "https://huggingface.co/datasets/{}/resolve/main/{}"
 _SCHEMES = ("https://", "http://", "file://")
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -177,7 +180,10 @@ def _gather(url: str, download: Download, partial: "_Partial", patience: Patienc
             most_seen = max(most_seen, partial.size)
             if failures >= patience.attempts:
                 raise _Refused(f"{error} ({failures} times without a new byte)") from error
-            patience.sleep(max(error.wait_s, patience.delay_s(max(failures, 1))))
+            delay_s = patience.delay_s(max(failures, 1))
+            delay_s = max(delay_s, min(error.wait_s, _MOST_WAIT_S))
+            tqdm.write(f"{url}: {error}; again in {delay_s:.0f} s", file=sys.stderr)
+            patience.sleep(delay_s)
         else:
             return joined
 
@@ -374,13 +380,16 @@ def _open_alone(file: Path) -> BinaryIO:
 def _extent(answer: Any) -> tuple[int, int | None]:
     """Read where an answer's bytes begin and how long the whole file is."""
     length = answer.headers.get("Content-Length")
+    body = None if length is None else int(length)
     if getattr(answer, "status", None) != 206:
-        return 0, None if length is None else int(length)
+        return 0, body
     span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
     start = span.partition("-")[0]
     if not start.isdecimal():
         raise _Interrupted("the server sent a part without saying which")
-    return int(start), int(total) if total.isdecimal() else None
+    if total.isdecimal():
+        return int(start), int(total)
+    return int(start), None if body is None else int(start) + body
 
 
 def _beside(target: Path, suffix: str) -> Path:

@@ -81,7 +81,10 @@ def unpack(archive: Path, folder: Path, most_bytes: int | None = None) -> Unpack
         for count, member in enumerate(tqdm(_members(archive), desc=archive.name, disable=None)):
             written += member.size_bytes
             if written > bound:
-                raise FetchError(f"{archive}: an archive bomb: it unpacks to over {bound:,} bytes")
+                raise FetchError(
+                    f"{archive}: an archive bomb: it unpacks to over {bound:,} bytes; "
+                    "unpack it by hand if you trust it, then remove it"
+                )
             fault = member.fault or place.write(member, skip=count < done)
             if fault is None:
                 out.files += 1

@@ -1,6 +1,7 @@
 """A web server in the test process that misbehaves as asked."""
 
 import threading
+import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ class Page:
     kind: str = "application/octet-stream"
     lie_about_start: bool = False
     length: bool = True
+    says_total: bool = True
+    pause_s: float = 0.0
+    """Between pieces of 100 kB."""
+    retry_after: str | None = None
 
 
 class _Quiet(ThreadingHTTPServer):
@@ -57,9 +62,16 @@ def serving():
             if page is None:
                 self.send_error(404)
             elif page.statuses:
-                self.send_error(page.statuses.pop(0))
+                self.refuse(page)
             else:
                 self.serve(page)
+
+        def refuse(self, page):
+            self.send_response(page.statuses.pop(0))
+            if page.retry_after:
+                self.send_header("Retry-After", page.retry_after)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def serve(self, page):
             start = self.wanted_start(page)
@@ -74,7 +86,9 @@ def serving():
             if start:
                 said = start + 1 if page.lie_about_start else start
                 last, total = len(page.data) - 1, len(page.data)
-                self.send_header("Content-Range", f"bytes {said}-{last}/{total}")
+                self.send_header(
+                    "Content-Range", f"bytes {said}-{last}/{total if page.says_total else '*'}"
+                )
             if page.length:
                 self.send_header("Content-Length", str(len(body)))
             if page.etag:
@@ -85,7 +99,9 @@ def serving():
             if page.break_after:
                 body = body[: page.break_after.pop(0)]
             self.close_connection = True
-            self.wfile.write(body)
+            for at in range(0, len(body), 100_000):
+                self.wfile.write(body[at : at + 100_000])
+                time.sleep(page.pause_s)
 
         def wanted_start(self, page):
             wanted = self.headers.get("Range")

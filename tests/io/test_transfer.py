@@ -2,6 +2,9 @@
 
 import hashlib
 import random
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -77,6 +80,25 @@ def test_another_run_resumes_the_part_file(server, tmp_path, sleeps):
     assert (tmp_path / "f.bin").read_bytes() == DATA
 
 
+def test_a_killed_fetch_goes_on_where_it_was_killed(server, tmp_path, sleeps):
+    server.pages["f.bin"] = Page(DATA, pause_s=0.05)
+    code = (
+        "import sys; from pathlib import Path; from rspipe.io.transfer import *;"
+        "from rspipe.schema import Download;"
+        "transfer(Download(url=sys.argv[1]), Path(sys.argv[2]), Patience())"
+    )
+    words = [sys.executable, "-c", code, server.url("f.bin"), tmp_path / "f.bin"]
+    part = tmp_path / "f.bin.part"
+    with subprocess.Popen(words) as child:
+        while not part.exists() or part.stat().st_size < 500_000:
+            time.sleep(0.01)
+        child.kill()
+    server.pages["f.bin"].pause_s = 0
+    fetch(server, tmp_path, sleeps, sha256=SHA256)
+    assert (tmp_path / "f.bin").read_bytes() == DATA
+    assert server.asked["f.bin"][1].startswith("bytes=")
+
+
 def test_a_file_that_changed_meanwhile_is_not_joined_to_the_old_one(server, tmp_path, sleeps):
     server.pages["f.bin"] = Page(OTHER, break_after=[2_000_000, 0, 0, 0, 0])
     with pytest.raises(FetchError):
@@ -143,6 +165,39 @@ def test_the_next_mirror_serves_what_the_first_does_not(server, tmp_path, sleeps
     url, _ = fetch(server, tmp_path, sleeps, mirrors=(server.url("m.bin"),), sha256=SHA256)
     assert url == server.url("m.bin")
     assert (tmp_path / "f.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_mirror_goes_on_with_the_bytes_of_another_only_where_a_checksum_will_tell(
+    server, tmp_path, sleeps, checked
+):
+    server.pages["f.bin"] = Page(DATA, break_after=[1_000_000, 0, 0, 0, 0, 0])
+    server.pages["m.bin"] = Page(DATA, etag='"other"')
+    said = {"sha256": SHA256} if checked else {}
+    fetch(server, tmp_path, sleeps, mirrors=(server.url("m.bin"),), **said)
+    assert server.asked["m.bin"] == ["bytes=1000000-" if checked else None]
+    assert (tmp_path / "f.bin").read_bytes() == DATA
+
+
+def test_a_part_of_unknown_total_is_whole_only_at_its_own_length(server, tmp_path, sleeps):
+    server.pages["f.bin"] = Page(DATA, break_after=[1_000_000, 1_000_000], says_total=False)
+    fetch(server, tmp_path, sleeps)
+    assert (tmp_path / "f.bin").read_bytes() == DATA
+
+
+def test_a_server_that_names_a_pause_gets_it_within_reason(server, tmp_path, sleeps):
+    server.pages["f.bin"] = Page(DATA, statuses=[429, 503], retry_after="30")
+    fetch(server, tmp_path, sleeps)
+    server.pages["f.bin"] = Page(DATA, statuses=[503], retry_after="9999999")
+    (tmp_path / "f.bin").unlink()
+    fetch(server, tmp_path, sleeps)
+    assert sleeps == [30.0, 30.0, 900.0]
+
+
+def test_every_pause_is_told(server, tmp_path, sleeps, capsys):
+    server.pages["f.bin"] = Page(DATA, statuses=[503])
+    fetch(server, tmp_path, sleeps)
+    assert "HTTP 503" in capsys.readouterr().err
 
 
 def test_a_busy_server_is_asked_again_later_and_later(server, tmp_path, sleeps):
