@@ -169,7 +169,8 @@ def _fetch_from(url: str, download: Download, partial: "_Partial", patience: Pat
 def _gather(url: str, download: Download, partial: "_Partial", patience: Patience) -> bool:
     """Ask until the file is whole; return whether it was joined from several connections."""
     checked = download.sha256 is not None or download.md5 is not None
-    joined, most_seen, failures = partial.size > 0, partial.size, 0
+    joined, failures = partial.size > 0, 0
+    most_seen = partial.size if partial.url == url else 0
     while True:
         try:
             _read(url, checked, partial, patience.timeout_s)
@@ -200,7 +201,8 @@ def _read(url: str, checked: bool, partial: "_Partial", timeout_s: float) -> Non
             while chunk := answer.read1(_CHUNK_BYTES):
                 partial.append(chunk)
     except urllib.error.HTTPError as error:
-        _explain_status(error, partial)
+        with error:
+            _explain_status(error, partial)
     except (http.client.HTTPException, urllib.error.URLError, OSError) as error:
         _explain_break(error)
     if not partial.is_whole:
@@ -273,6 +275,11 @@ class _Partial:
         return self._stream.tell()
 
     @property
+    def url(self) -> str | None:
+        """The address that the last bytes came from."""
+        return self._note.get("url")
+
+    @property
     def total(self) -> int | None:
         """Length of the whole file, where the server said it."""
         return self._note.get("total")
@@ -290,7 +297,7 @@ class _Partial:
         """
         mark = self._note.get("mark") if self._note.get("url") == url else None
         if not self.size or (mark is None and not checked):
-            self.restart()
+            # The bytes so far stay until an answer comes: a dead mirror must not cost them.
             return {}
         headers = {"Range": f"bytes={self.size}-"}
         return headers | ({"If-Range": mark} if mark else {})

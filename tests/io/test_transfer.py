@@ -179,6 +179,24 @@ def test_a_mirror_goes_on_with_the_bytes_of_another_only_where_a_checksum_will_t
     assert (tmp_path / "f.bin").read_bytes() == DATA
 
 
+def test_a_mirror_that_moves_is_not_given_up_for_what_another_had_brought(server, tmp_path, sleeps):
+    server.pages["f.bin"] = Page(DATA, break_after=[2_500_000, 0, 0, 0, 0])
+    server.pages["m.bin"] = Page(DATA, etag='"other"', break_after=[100_000] * 12)
+    fetch(server, tmp_path, sleeps, mirrors=(server.url("m.bin"),))
+    assert (tmp_path / "f.bin").read_bytes() == DATA
+
+
+def test_a_dead_mirror_does_not_cost_the_bytes_so_far(server, tmp_path, sleeps):
+    server.pages["f.bin"] = Page(DATA, break_after=[2_000_000, 0, 0, 0, 0])
+    dead = ("http://127.0.0.1:9/x", server.url("404"))
+    with pytest.raises(FetchError):
+        fetch(server, tmp_path, sleeps, mirrors=dead)
+    assert (tmp_path / "f.bin.part").stat().st_size == 2_000_000
+    fetch(server, tmp_path, sleeps)
+    assert server.asked["f.bin"][-1] == "bytes=2000000-"
+    assert (tmp_path / "f.bin").read_bytes() == DATA
+
+
 def test_a_part_of_unknown_total_is_whole_only_at_its_own_length(server, tmp_path, sleeps):
     server.pages["f.bin"] = Page(DATA, break_after=[1_000_000, 1_000_000], says_total=False)
     fetch(server, tmp_path, sleeps)
