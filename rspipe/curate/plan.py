@@ -16,7 +16,7 @@ from rspipe.io.storage import Storage
 from rspipe.schema import DatasetCard
 
 CardOrigin = Literal["own", "catalog", "none"]
-CARD_RULES = ("licence_not_allowed",)
+CARD_RULES = ("licence_not_allowed", "not_redistributable")
 """Rules of the exclude stage that look at nothing but the card."""
 
 
@@ -122,7 +122,7 @@ def _need(
 ) -> Need:
     refusal = _refusal(recipe, card)
     problem, next_step = _missing(recipe, card, name, sources)
-    if problem is None and refusal is not None:
+    if refusal is not None:  # nobody should fetch what the recipe keeps out
         problem = f"{refusal}: none of its images gets in"
         next_step = "take it out of what.datasets, or change that rule in what.exclude"
     notes = tuple(_sharing(card, named))

@@ -64,6 +64,19 @@ def test_a_source_that_the_rules_keep_out_is_named_in_vain_but_a_benchmark_is_no
     assert needs["loveda"].problem is None
 
 
+def test_nobody_is_told_to_fetch_what_the_recipe_keeps_out(tmp_path):
+    need = plan(recipe(tmp_path, ["patternnet"], licences_allowed=["MIT"])).needs[0]
+    assert "CC-BY-4.0" in need.problem
+    assert "fetch" not in need.next_step
+
+
+def test_what_may_not_be_passed_on_is_named_where_the_recipe_asks_for_it(data):
+    (data / "mine/dataset.yaml").write_text("name: mine\nredistributable: false\n")
+    needs = by_name(plan(recipe(data, ["mine", "dubai_seg"], redistributable_only=True)))
+    assert "redistributable: no" in needs["mine"].problem
+    assert needs["dubai_seg"].problem is None
+
+
 def test_sources_that_share_pictures_with_a_benchmark_are_pointed_out(data):
     (data / "mine/dataset.yaml").write_text("name: mine\nshares_imagery_with: [loveda]\n")
     alone = plan(recipe(data, ["mine"])).needs[0]
