@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 
+from rspipe.io.derived import files_of
 from rspipe.readers import READERS, FileTree, read_dataset
 from rspipe.schema import DatasetCard
 from tests.fakes import fakes
@@ -92,8 +93,7 @@ def test_what_a_record_points_at_is_there(fake):
         said = record.annotation
         assert {said.mask_path, said.footprints_path} <= {None, *listing.sidecars}
         assert said.pair_path is None or said.pair_path in listing.images
-        members = record.derivation.members if record.derivation else ()
-        assert not record.derivation or set(members) & set(tree.paths)
+        assert not record.derivation or set(files_of(record.derivation)) <= set(tree.paths)
 
 
 @every_fake
@@ -117,3 +117,7 @@ def test_a_dataset_in_an_archive_reads_as_in_a_folder(fake, tmp_path):
             ours, theirs = getattr(record.annotation, key), getattr(there.annotation, key)
             assert ours == (theirs if theirs is None else f"set.zip/{theirs}")
         assert record.annotation.boxes == there.annotation.boxes
+        assert (record.derivation is None) == (there.derivation is None)
+        if record.derivation is not None:
+            files, plain_files = files_of(record.derivation), files_of(there.derivation)
+            assert files == tuple(f"set.zip/{file}" for file in plain_files)

@@ -1,0 +1,17 @@
+"""Scenes that come in tiles, put together by the card's pattern; one has a single tile."""
+
+from rspipe.schema import Derivation
+from tests.fakes import Expected, write_files
+
+_OPTIONS = {"mosaic_pattern": r"(?P<scene>scene_\d+)_R\d+C\d+\.tif$"}
+
+
+def write(root):
+    tiles = tuple(f"a/scene_7_R{row}C{column}.tif" for row in (1, 2) for column in (1, 2))
+    images = {
+        "a/scene_7.vrt": {"derivation": Derivation(kind="mosaic", members=tiles)},
+        "a/scene_8_R1C1.tif": {},
+        "b/other.tif": {},
+    }
+    write_files(root, dict.fromkeys([*tiles, "a/scene_8_R1C1.tif", "b/other.tif"], b""))
+    return Expected("scenes", images, frozenset(tiles), options=_OPTIONS, recognised=False)
