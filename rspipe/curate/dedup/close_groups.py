@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from rspipe.curate.dedup.frames import FRAMES
 from rspipe.curate.dedup.groups import Hashes, distinct_rows
 from rspipe.curate.dedup.pairs import INVERSE_INDEX, Flags, Indices
 from rspipe.curate.dedup.products import ranges
@@ -83,29 +84,32 @@ class CloseGroups:
 
 
 def close_groups(
-    copies: Groups, originals: Groups | None, max_bits: int, orientations: int
+    copies: Groups, originals: Groups | None, max_bits: int, *, orientations: int, frames: int
 ) -> CloseGroups:
-    """Search for groups within the radius of each other.
+    """Search for groups within the radius of each other, in any of the frames.
 
     Args:
         copies: groups of the set searched for.
         originals: groups of the set searched in; None searches `copies` against itself.
         max_bits: radius, inclusive.
         orientations: 8, or 1 for the identity alone.
+        frames: 4, or 1; see `frames`.
     """
     width = len(copies if originals is None else originals)
     keys = [
         _keys(found, width, within=originals is None)
+        for columns in FRAMES[:frames, :orientations]
         for found in iter_orientation_pairs(
-            copies.hashes,
-            None if originals is None else originals.hashes,
+            np.ascontiguousarray(copies.hashes[:, columns]),
+            None if originals is None else np.ascontiguousarray(originals.hashes[:, columns]),
             max_bits,
             orientations=orientations,
         )
     ]
     if originals is None:
-        keys.append(_own_keys(copies, max_bits, orientations))
-    # Sorted by left, right, orientation, distance: of two distances, one per direction, the first.
+        keys.append(_own_keys(copies, max_bits, orientations, frames))
+    # Sorted by left, right, orientation, distance: of several, one per direction and frame, the
+    # least counts.
     key = np.unique(np.concatenate(keys)) if keys else np.empty(0, np.int64)
     matched = key >> 5
     fresh = np.ones(len(key), np.bool_)
@@ -153,11 +157,12 @@ def _keys(found: Matches, width: int, *, within: bool) -> Indices:
     return np.asarray((((pair << 3) | orientation) << 5) | found.distance_bits)
 
 
-def _own_keys(groups: Groups, max_bits: int, orientations: int) -> Indices:
+def _own_keys(groups: Groups, max_bits: int, orientations: int, frames: int) -> Indices:
     """Orientations in which a group's hash is close to itself, both ways round."""
     several = np.flatnonzero(groups.counts > 1)
     own = groups.hashes[several]
-    bits = np.bitwise_count(own[:, :1] ^ own[:, :orientations])
+    seen = own[:, FRAMES[:frames, :orientations]]
+    bits = np.bitwise_count(seen[:, :, :1] ^ seen).min(axis=1)
     group, orientation = np.nonzero(bits <= max_bits)
     turned = orientation.astype(np.uint8)
     distance = bits[group, orientation]

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rspipe.curate.compiled import compiled
-from rspipe.curate.dedup.correlation import correlate
 from rspipe.curate.dedup.pairs import Indices
+from rspipe.curate.dedup.verify import Blocks, compare
 
 Found = tuple[Indices, Indices, Indices, NDArray[np.float64]]
 
 
 @compiled
 def compare_with_leaders(
-    thumbnails: NDArray[np.uint8],
+    blocks: Blocks,
     moments: NDArray[np.int64],
-    turns: NDArray[np.uint16],
+    turns: NDArray[np.uint8],
     place: Indices,
     group: Indices,
     image: NDArray[np.uint64],
@@ -34,17 +34,17 @@ def compare_with_leaders(
     """Compare T tiles, best-ranked first.
 
     Args:
-        thumbnails: uint8 (S, 1024).
-        moments: of the thumbnails.
-        turns: see `correlation.TURNS`.
-        place: (T,) the row of each tile in `thumbnails` and `moments`.
+        blocks: uint16 (S, 256), see `verify.block_sums`.
+        moments: of the blocks.
+        turns: see `verify.TURNS`.
+        place: (T,) the row of each tile in `blocks` and `moments`.
         group: (T,) the group of each tile.
         image: (T,) see `Tiles`; tiles of one image are not compared.
         partner: (T,) likewise for the images of a change pair.
         link_starts: (G + 1,) where the links of each group start.
         link_group: (L,) a close group; the links of a group are sorted by it.
         link_orientation: (L,) what is done to a tile of that group to get one of the own group.
-        min_similarity: least correlation of a match.
+        min_similarity: least similarity of a match.
         least_similarity: pairs below are not returned.
 
     Returns:
@@ -65,7 +65,7 @@ def compare_with_leaders(
             while leader >= 0:
                 if _may_look_alike(image, partner, tile, leader):
                     alike, by = _best_link(
-                        thumbnails,
+                        blocks,
                         moments,
                         turns,
                         place[tile],
@@ -109,9 +109,9 @@ def _may_look_alike(
 
 @compiled
 def _best_link(
-    thumbnails: NDArray[np.uint8],
+    blocks: Blocks,
     moments: NDArray[np.int64],
-    turns: NDArray[np.uint16],
+    turns: NDArray[np.uint8],
     copy: int,
     original: int,
     link_orientation: NDArray[np.uint8],
@@ -122,9 +122,9 @@ def _best_link(
     best = -2.0
     best_link = start
     for link in range(start, stop):
-        alike = correlate(
-            thumbnails[copy],
-            thumbnails[original],
+        alike = compare(
+            blocks[copy],
+            blocks[original],
             moments[copy],
             moments[original],
             turns[link_orientation[link]],

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rspipe.curate.config import DedupConfig
+from rspipe.curate.dedup.frames import MIRRORS
 from rspipe.curate.dedup.near import COMPARED_PER_TILE, NearRule, near_between, near_within
 from rspipe.curate.dedup.pairs import BYTES, PIXELS, Flags, Indices, Pairs
 from rspipe.curate.dedup.products import product_blocks
@@ -93,6 +94,7 @@ def near_rule(
     return NearRule(
         config.max_hamming_bits,
         len(ORIENTATIONS) if config.orientations else 1,
+        len(MIRRORS) if config.mirror_frames else 1,
         config.min_thumbnail_std,
         config.min_similarity,
         rejected,

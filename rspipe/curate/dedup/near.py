@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rspipe.curate.dedup.close_groups import CloseGroups, Groups, close_groups, heavy_pairs
-from rspipe.curate.dedup.correlation import TURNS, correlate_pairs, moments
 from rspipe.curate.dedup.leaders import compare_with_leaders
 from rspipe.curate.dedup.pairs import INVERSE_INDEX, NEAR, Flags, Indices, Pairs
 from rspipe.curate.dedup.products import product_blocks, ranges
 from rspipe.curate.dedup.tiles import Tiles
+from rspipe.curate.dedup.verify import TURNS, Blocks, compare_pairs, moments
 
 COMPARED_PER_TILE = 100
 """Components of close hashes with more candidate pairs per tile are compared leader by leader."""
@@ -26,6 +26,8 @@ class NearRule:
     max_hamming_bits: int
     orientations: int
     """8, or 1: upright only."""
+    frames: int
+    """4, or 1: hashes as they are only; see `frames`."""
     min_thumbnail_std: float
     min_similarity: float
     with_rejected: bool = False
@@ -49,7 +51,9 @@ def near_within(tiles: Tiles, rows: Indices, rank: Indices, rule: NearRule) -> P
     """
     rows = rows[tiles.has_content(rule.min_thumbnail_std)[rows]]
     groups = Groups.of(tiles.hashes, rows)
-    close = close_groups(groups, None, rule.max_hamming_bits, rule.orientations)
+    close = close_groups(
+        groups, None, rule.max_hamming_bits, orientations=rule.orientations, frames=rule.frames
+    )
     heavy = heavy_pairs(groups, close, rule.compared_per_tile)
     shown = _Shown.of(tiles, [groups.rows_of(close.left), groups.rows_of(close.right)])
     few, many = close.take(~heavy), close.take(heavy)
@@ -76,7 +80,9 @@ def near_between(
     left = Groups.of(tiles.hashes, rows[tiles.has_content(rule.min_thumbnail_std)[rows]])
     seen = others.has_content(rule.min_thumbnail_std)[other_rows]
     right = Groups.of(others.hashes, other_rows[seen])
-    close = close_groups(left, right, rule.max_hamming_bits, rule.orientations)
+    close = close_groups(
+        left, right, rule.max_hamming_bits, orientations=rule.orientations, frames=rule.frames
+    )
     shown = (
         _Shown.of(tiles, [left.rows_of(close.left)]),
         _Shown.of(others, [right.rows_of(close.right)]),
@@ -86,18 +92,18 @@ def near_between(
 
 @dataclass(frozen=True)
 class _Shown:
-    """Thumbnails of the tiles that are candidates."""
+    """Blocks of the tiles that are candidates; see `verify`."""
 
     rows: Indices
     """Increasing."""
-    thumbnails: NDArray[np.uint8]
+    blocks: Blocks
     moments: NDArray[np.int64]
 
     @classmethod
     def of(cls, tiles: Tiles, rows: list[Indices]) -> "_Shown":
         chosen = np.unique(np.concatenate(rows))
-        thumbnails = tiles.thumbnails.select(chosen)
-        return cls(chosen, thumbnails, moments(thumbnails))
+        blocks = tiles.thumbnails.blocks(chosen)
+        return cls(chosen, blocks, moments(blocks))
 
     def places(self, rows: Indices) -> Indices:
         return np.searchsorted(self.rows, rows)
@@ -125,7 +131,7 @@ def _compare_all(
         match = ranges(close.first[run], close.count[run])
         orientation = close.orientation[match]
         orientation = np.where(turned[pair], INVERSE_INDEX[orientation], orientation)
-        alike = _correlate(shown, copy[pair], original[pair], orientation)
+        alike = _compare(shown, copy[pair], original[pair], orientation)
         order = np.lexsort((orientation, -alike, pair))
         best = order[np.unique(pair[order], return_index=True)[1]]
         best = best[alike[best] >= rule.least_similarity]
@@ -161,16 +167,16 @@ def _candidates(
         yield run[once], copy, original, turned
 
 
-def _correlate(
+def _compare(
     shown: tuple[_Shown, _Shown],
     copy: Indices,
     original: Indices,
     orientation: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
     copies, originals = shown
-    return correlate_pairs(
-        copies.thumbnails,
-        originals.thumbnails,
+    return compare_pairs(
+        copies.blocks,
+        originals.blocks,
         copies.moments,
         originals.moments,
         copies.places(copy),
@@ -193,7 +199,7 @@ def _compare_leaders(
     rows, group = rows[order], group[order]
     links, bits = _links(close, len(groups))
     copy, original, link, alike = compare_with_leaders(
-        shown.thumbnails,
+        shown.blocks,
         shown.moments,
         TURNS,
         shown.places(rows),

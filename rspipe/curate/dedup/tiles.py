@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rspipe.curate.dedup.correlation import moments
 from rspipe.curate.dedup.hashing import THUMBNAIL_PX
 from rspipe.curate.dedup.pairs import Flags, Indices
+from rspipe.curate.dedup.verify import BLOCKS, Blocks, block_sums, moments
 from rspipe.curate.progress import Progress, quiet
 from rspipe.schema import ORIENTATIONS, TILE_SCHEMA
 
@@ -48,8 +48,8 @@ Selection = Callable[[pa.Table, int], Flags]
 class Thumbnails(Protocol):
     """Where the thumbnails lie."""
 
-    def select(self, rows: Indices) -> NDArray[np.uint8]:
-        """The thumbnails of some tiles, uint8 (len(rows), 1024), 0..255; `rows` increase."""
+    def blocks(self, rows: Indices) -> Blocks:
+        """What `verify` compares of some tiles, uint16 (len(rows), 256); `rows` increase."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class MemoryThumbnails:
     pixels: NDArray[np.uint8]
     """uint8 (N, 1024)."""
 
-    def select(self, rows: Indices) -> NDArray[np.uint8]:
+    def blocks(self, rows: Indices) -> Blocks:
         """See Thumbnails."""
-        return self.pixels[rows]
+        return block_sums(self.pixels[rows])
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class PartThumbnails:
-    """Thumbnails in the parts of a tile table; those asked for are copied into a scratch file."""
+    """Thumbnails in the parts of a tile table; blocks asked for are written to a scratch file."""
 
     parts: Sequence[Path]
     rows: Indices
@@ -131,17 +131,18 @@ class PartThumbnails:
     """Row of the whole table at which each part starts."""
     scratch: Path
 
-    def select(self, rows: Indices) -> NDArray[np.uint8]:
+    def blocks(self, rows: Indices) -> Blocks:
         """See Thumbnails. The array is mapped from a file that is gone once it is let go."""
         if not len(rows):
-            return np.empty((0, THUMBNAIL_BYTES), np.uint8)
+            return np.empty((0, BLOCKS * BLOCKS), np.uint16)
         self.scratch.mkdir(parents=True, exist_ok=True)
-        path = self.scratch / "thumbnails.bin"
-        found = np.memmap(path, np.uint8, "w+", shape=(len(rows), THUMBNAIL_BYTES))
+        path = self.scratch / "blocks.bin"
+        found = np.memmap(path, np.uint16, "w+", shape=(len(rows), BLOCKS * BLOCKS))
         path.unlink()
         done = 0
         for table, chosen in chosen_rows(self.parts, self.starts, self.rows[rows], ["thumbnail"]):
-            found[done : done + len(chosen)] = _thumbnails(table["thumbnail"].take(chosen))
+            pixels = _thumbnails(table["thumbnail"].take(chosen))
+            found[done : done + len(chosen)] = block_sums(pixels)
             done += len(chosen)
         return np.asarray(found)
 

@@ -23,9 +23,9 @@ NOISE_LEVELS = 1.0
 
 _BLOCK_PX = THUMBNAIL_PX // BLOCKS
 _COUNT = BLOCKS * BLOCKS
-_PLACES = np.arange(_COUNT, dtype=np.int64).reshape(BLOCKS, BLOCKS)
-TURNS = np.stack([orient(_PLACES, name).ravel() for name in ORIENTATIONS]).astype(np.uint16)
-"""uint16 (8, 256): block i of a thumbnail in orientation k is its block TURNS[k, i]."""
+_PLACES = np.arange(_COUNT, dtype=np.uint8).reshape(BLOCKS, BLOCKS)
+TURNS = np.stack([orient(_PLACES, name).ravel() for name in ORIENTATIONS])
+"""uint8 (8, 256): block i of a thumbnail in orientation k is its block TURNS[k, i]."""
 # Sums of 4 pixels, and 256 times their variance times 256: in these units a grey level is 4.
 _NOISE = (NOISE_LEVELS * _BLOCK_PX**2 * _COUNT) ** 2
 
@@ -34,7 +34,7 @@ Blocks = NDArray[np.uint16]
 
 
 def similarity(copy: Thumbnails, original: Thumbnails, orientation: str) -> float:
-    """Compare two thumbnails; see `similarities`."""
+    """Compare two thumbnails, uint8 (32, 32); see `similarities`."""
     turn = np.array([ORIENTATIONS.index(orientation)])
     return float(similarities(copy[None], original[None], turn)[0])
 
@@ -54,69 +54,86 @@ def similarities(
         correlation of the blocks' means, v the variance of the more contrasty of the two, n
         `NOISE_LEVELS`. Invariant to brightness, and to contrast but for n. 0 where either is flat.
     """
-    pairs = np.arange(len(copies))
-    return pair_similarities(block_sums(copies), block_sums(originals), pairs, pairs, orientation)
+    ours, theirs = block_sums(copies), block_sums(originals)
+    rows = np.arange(len(ours))
+    return compare_pairs(
+        ours, theirs, moments(ours), moments(theirs), rows, rows, orientation, TURNS
+    )
 
 
 def block_sums(thumbnails: Thumbnails) -> Blocks:
-    """Sum the pixels of every block: uint8 (N, 32, 32) to uint16 (N, 256), 0..1020."""
+    """Sum the pixels of every block: uint8 (N, 32, 32) or (N, 1024) to uint16 (N, 256), 0..1020."""
     blocks = thumbnails.reshape(len(thumbnails), BLOCKS, _BLOCK_PX, BLOCKS, _BLOCK_PX)
-    return blocks.sum(axis=(2, 4), dtype=np.uint16).reshape(len(thumbnails), _COUNT)
+    sums: Blocks = blocks.sum(axis=(2, 4), dtype=np.uint16).reshape(len(thumbnails), _COUNT)
+    return sums
 
 
-def pair_similarities(
-    copies: Blocks,
-    originals: Blocks,
-    copy: NDArray[np.integer],
-    original: NDArray[np.integer],
-    orientation: NDArray[np.integer],
-) -> NDArray[np.float64]:
-    """Compare P pairs of rows of two tables of `block_sums`; see `similarities`.
-
-    Args:
-        copies: uint16 (N, 256).
-        originals: uint16 (M, 256).
-        copy: (P,) rows of `copies`.
-        original: (P,) rows of `originals`.
-        orientation: (P,) index in `ORIENTATIONS`.
-    """
-    found = np.empty(len(copy), dtype=np.float64)
-    _compare(copies, originals, copy, original, orientation, TURNS, found)
+@compiled
+def moments(values: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
+    """Sum, and variance × n², of each row of unsigned (N, n); int64 (N, 2)."""
+    count, width = values.shape
+    found = np.empty((count, 2), np.int64)
+    for row in range(count):
+        total = np.int64(0)
+        squares = np.int64(0)
+        for i in range(width):
+            value = np.int64(values[row, i])
+            total += value
+            squares += value * value
+        found[row, 0] = total
+        found[row, 1] = width * squares - total * total
     return found
 
 
 @compiled
-def _compare(
-    copies: Blocks,
-    originals: Blocks,
-    copy: NDArray[np.integer],
-    original: NDArray[np.integer],
-    orientation: NDArray[np.integer],
-    turns: NDArray[np.uint16],
-    found: NDArray[np.float64],
-) -> None:
-    for p in range(len(found)):
-        found[p] = _similarity(copies[copy[p]], originals[original[p]], turns[orientation[p]])
+def compare(
+    copy: Blocks,
+    original: Blocks,
+    copy_moments: NDArray[np.int64],
+    original_moments: NDArray[np.int64],
+    turn: NDArray[np.uint8],
+) -> float:
+    """Compare two rows of `block_sums`, the original turned; see `similarities`.
+
+    In whole numbers up to the division: the same to the last bit on every machine.
+
+    Args:
+        copy: uint16 (256,).
+        original: uint16 (256,).
+        copy_moments: see `moments`.
+        original_moments: likewise.
+        turn: row of TURNS, what was done to the original to get the copy.
+    """
+    spread = np.float64(copy_moments[1]) * np.float64(original_moments[1])
+    if spread <= 0.0:
+        return 0.0
+    products = np.int64(0)
+    for i in range(len(copy)):
+        products += np.int64(np.int32(copy[i]) * np.int32(original[turn[i]]))
+    covariance = len(copy) * products - copy_moments[0] * original_moments[0]
+    r = np.float64(covariance) / np.sqrt(spread)
+    if r <= 0.0:
+        return float(r)
+    unlike = 1.0 - r * r - _NOISE / np.float64(max(copy_moments[1], original_moments[1]))
+    return float(np.sqrt(1.0 - min(max(unlike, 0.0), 1.0)))
 
 
 @compiled
-def _similarity(a: Blocks, b: Blocks, turn: NDArray[np.uint16]) -> float:
-    """In whole numbers up to the division: the same to the last bit on every machine."""
-    sum_a, sum_b = np.int64(0), np.int64(0)
-    square_a, square_b, product = np.int64(0), np.int64(0), np.int64(0)
-    for i in range(_COUNT):
-        x, y = np.int64(a[i]), np.int64(b[turn[i]])
-        sum_a += x
-        sum_b += y
-        square_a += x * x
-        square_b += y * y
-        product += x * y
-    spread_a = np.float64(_COUNT * square_a - sum_a * sum_a)
-    spread_b = np.float64(_COUNT * square_b - sum_b * sum_b)
-    if min(spread_a, spread_b) <= 0.0:
-        return 0.0
-    r = np.float64(_COUNT * product - sum_a * sum_b) / np.sqrt(spread_a * spread_b)
-    if r <= 0.0:
-        return float(r)
-    unlike = max(1.0 - r * r - _NOISE / max(spread_a, spread_b), 0.0)
-    return float(np.sqrt(1.0 - min(unlike, 1.0)))
+def compare_pairs(
+    copies: Blocks,
+    originals: Blocks,
+    copy_moments: NDArray[np.int64],
+    original_moments: NDArray[np.int64],
+    copy: NDArray[np.integer],
+    original: NDArray[np.integer],
+    orientation: NDArray[np.integer],
+    turns: NDArray[np.uint8],
+) -> NDArray[np.float64]:
+    """Compare P pairs of rows of two tables of blocks, each in its own orientation."""
+    found = np.empty(len(copy), np.float64)
+    for p in range(len(copy)):
+        i, j = copy[p], original[p]
+        found[p] = compare(
+            copies[i], originals[j], copy_moments[i], original_moments[j], turns[orientation[p]]
+        )
+    return found

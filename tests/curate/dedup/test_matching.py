@@ -177,9 +177,9 @@ def test_the_best_of_equals_is_the_best_ranked_with_the_same_key(keys, random):
 
 def test_only_the_thumbnails_of_candidates_are_read(chips, monkeypatch):
     asked = []
-    select = MemoryThumbnails.select
+    blocks = MemoryThumbnails.blocks
     monkeypatch.setattr(
-        MemoryThumbnails, "select", lambda self, rows: asked.append(len(rows)) or select(self, rows)
+        MemoryThumbnails, "blocks", lambda self, rows: asked.append(len(rows)) or blocks(self, rows)
     )
     find_duplicates(tiles_of([*chips[:20], jpeg(chips[0], 80)]), DedupConfig())
     assert asked == [2]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup import near
 from rspipe.curate.dedup.clusters import choose_dropped
+from rspipe.curate.dedup.frames import FRAMES
 from rspipe.curate.dedup.hashing import INVERSE, hash_orientations, orient
 from rspipe.curate.dedup.matching import find_duplicates, find_hits
 from rspipe.curate.dedup.verify import similarity
@@ -50,9 +51,11 @@ def brute_force(tiles, config, rank):
                 continue
             for k, name in enumerate(ORIENTATIONS):
                 back = ORIENTATIONS.index(INVERSE[name])
+                one, other = tiles.hashes[i], tiles.hashes[j]
                 bits = min(
-                    int(np.bitwise_count(tiles.hashes[i, 0] ^ tiles.hashes[j, k])),
-                    int(np.bitwise_count(tiles.hashes[j, 0] ^ tiles.hashes[i, back])),
+                    int(np.bitwise_count(x[columns[0]] ^ y[columns[turn]]))
+                    for columns in FRAMES
+                    for x, y, turn in ((one, other, k), (other, one, back))
                 )
                 alike = similarity(pictures[i], pictures[j], name)
                 known = found.get((i, j))
