@@ -20,7 +20,7 @@ from rspipe.curate.dedup.tiles import part_starts, read_rows, read_tiles
 from rspipe.curate.progress import Progress, quiet
 from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA, ORIENTATIONS
 
-VERSION = 3
+VERSION = 4
 
 _OURS = ["tile_id", "dataset", "source_path", "source_sha256", "y0", "x0", "h", "w"]
 _THEIRS = {

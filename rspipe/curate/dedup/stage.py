@@ -14,7 +14,7 @@ from rspipe.curate.dedup.tiles import part_starts, read_tiles
 from rspipe.curate.dedup.verdict import judge
 from rspipe.curate.progress import Progress, quiet
 
-VERSION = 3
+VERSION = 4
 
 
 def dedup(
