@@ -13,6 +13,7 @@ from rspipe.readers.mask_pairs import MaskPairs
 from rspipe.readers.modis_hdf import ModisHdf
 from rspipe.readers.parquet import Parquet
 from rspipe.readers.scenes import Scenes
+from rspipe.readers.spacenet import SpaceNet
 from rspipe.readers.tree import FileTree
 from rspipe.readers.voc import Voc
 from rspipe.readers.webdataset import WebDataset
@@ -29,6 +30,7 @@ READERS: dict[str, Reader] = {
         Dota(),
         Coco(),
         Xbd(),
+        SpaceNet(),
         ChangePairs(),
         MaskPairs(),
         ModisHdf(),

@@ -38,7 +38,7 @@ def fakes() -> dict[str, Callable[[Path], Expected]]:
     modules = [
         importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
     ]
-    return {m.__name__.rpartition(".")[2]: m.write for m in modules}
+    return {m.__name__.rpartition(".")[2]: m.write for m in modules if hasattr(m, "write")}
 
 
 def picture(
