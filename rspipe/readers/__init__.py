@@ -8,6 +8,9 @@ from rspipe.readers.base import SHARED_OPTIONS, Listing, Reader, declared_sideca
 from rspipe.readers.change_pairs import ChangePairs
 from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
+from rspipe.readers.fair1m import Fair1m
+from rspipe.readers.fmow import FMow
+from rspipe.readers.hrsc import Hrsc
 from rspipe.readers.image_folder import ImageFolder
 from rspipe.readers.mask_pairs import MaskPairs
 from rspipe.readers.modis_hdf import ModisHdf
@@ -18,6 +21,8 @@ from rspipe.readers.tree import FileTree
 from rspipe.readers.voc import Voc
 from rspipe.readers.webdataset import WebDataset
 from rspipe.readers.xbd import Xbd
+from rspipe.readers.xview import XView
+from rspipe.readers.yolo import Yolo
 from rspipe.recipe import nearest_name
 from rspipe.schema import DatasetCard
 
@@ -26,8 +31,13 @@ READERS: dict[str, Reader] = {
     for reader in (
         Parquet(),
         WebDataset(),
+        Fair1m(),
+        Hrsc(),
         Voc(),
         Dota(),
+        Yolo(),
+        XView(),
+        FMow(),
         Coco(),
         Xbd(),
         SpaceNet(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rspipe.errors import ReaderError
-from rspipe.schema import Annotation, ObjectBox
+from rspipe.schema import Annotation, DatasetCard, ObjectBox
 
 ItemT = TypeVar("ItemT")
 
@@ -159,6 +159,12 @@ def corners_from_angle(
         for dx, dy in half
         for value in (cx + (dx * cos - dy * sin) / 2, cy + (dx * sin + dy * cos) / 2)
     )
+
+
+def class_names(card: DatasetCard) -> dict[str, str]:
+    """Return class id → name, where the card's classes are a mapping from name to id."""
+    classes = card.classes if isinstance(card.classes, dict) else {}
+    return {str(key): name for name, key in classes.items()}
 
 
 def inside(box: ObjectBox, size_px: tuple[int, int] | None) -> ObjectBox:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from rspipe.errors import UnreadableImage
@@ -50,12 +51,28 @@ class FileTree:
         return {stem: tuple(paths) for stem, paths in found.items()}
 
     @cached_property
+    def images_by_name(self) -> dict[str, tuple[str, ...]]:
+        """Image paths by file name in lower case: downloads differ in `.JPG` and `.jpg`."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for path in self.image_paths:
+            found[path.rpartition("/")[2].lower()].append(path)
+        return {name: tuple(paths) for name, paths in found.items()}
+
+    @cached_property
+    def _by_suffix(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for path in self.paths:
+            found[PurePosixPath(path).suffix.lower()].append(path)
+        return {suffix: tuple(paths) for suffix, paths in found.items()}
+
+    @cached_property
     def _faulty(self) -> frozenset[str]:
         return frozenset(entry.path for entry in self.files if entry.fault is not None)
 
     def with_suffix(self, *suffixes: str) -> tuple[str, ...]:
         """Posix paths of the files with one of these lower-case suffixes."""
-        return tuple(p for p in self.paths if PurePosixPath(p).suffix.lower() in suffixes)
+        found = [self._by_suffix.get(suffix, ()) for suffix in dict.fromkeys(suffixes)]
+        return found[0] if len(found) == 1 else tuple(sorted(chain.from_iterable(found)))
 
     def read_text(self, path: str, most_bytes: int = MOST_TEXT_BYTES) -> str:
         """Read one file of the tree, or its beginning; bytes that are no UTF-8 become U+FFFD.

@@ -1,123 +1,141 @@
-"""Pascal VOC XML, horizontal and oriented (DIOR, DIOR-R, HIT-UAV …).
+"""Pascal VOC XML, horizontal and oriented (DIOR, DIOR-R, HIT-UAV, RSOD, HRRSD, ShipRSImageNet …).
 
-An object carries `bndbox` (xmin, ymin, xmax, ymax), or `robndbox` either as cx, cy, w, h, angle
-(radians, clockwise in image axes) or as four named corners (DIOR-R). Where a horizontal and an
-oriented file speak of one image, the oriented one is taken: its envelope is the horizontal box.
+    JPEGImages/00001.jpg            (or JPEGImages-trainval/, Images/trainval/, …)
+    Annotations/00001.xml           (or Annotations/Oriented Bounding Boxes/, Annotations/trainval/)
+    ImageSets/Main/{train,val,test}.txt
+    SegmentationClass/00001.png     where there are masks
+
+Of each object: `name`, `difficult`, `truncated` (0 or 1), and a box in one of these forms:
+
+- `bndbox` with xmin, ymin, xmax, ymax;
+- `robndbox` with cx, cy, w, h, angle (radians, clockwise in image axes, as roLabelImg writes it);
+- `robndbox` with x_left_top, y_left_top, … in the order left_top, right_top, right_bottom,
+  left_bottom (DIOR-R);
+- `polygon` or `bndbox` with x1, y1 … x4, y4 (ShipRSImageNet), or x0, y0 … x3, y3.
+
+Where a horizontal and an oriented file speak of one image, the oriented one is taken, unless the
+card's option `boxes` says `horizontal` (DIOR, whose envelopes of oriented boxes are other boxes).
+
+Pixels: VOC itself counts from 1 and includes the last pixel; most aerial sets write edges, and few
+say which. So numbers are kept as they are, as edges, unless the card says `one_based: true`: then
+xmin - 1 and ymin - 1 are the near edges, xmax and ymax the far ones, and a box of one pixel has an
+area. Sets whose angles are degrees say `angle_unit: degrees`.
+
+Known faults: `size` of zero where nobody filled it in (not used then); boxes that reach over the
+edge (kept); boxes without area or wholly outside (left out, named in the ledger).
 """
 
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+import math
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
-from rspipe.errors import ReaderError
-from rspipe.readers.base import SPLIT_NAMES, Listing, record
-from rspipe.readers.boxes import corners_from_angle, from_corners
+from rspipe.readers.base import Listing
+from rspipe.readers.boxes import (
+    UnusableBox,
+    corners_from_angle,
+    from_corners,
+    horizontal,
+    number,
+    parse_each,
+)
+from rspipe.readers.gather import OPTIONS, Gathered, Said, rank_of
 from rspipe.readers.tree import FileTree
-from rspipe.schema import DatasetCard, ObjectBox
+from rspipe.readers.xml_files import load_xml, size_of, text_of
+from rspipe.schema import Annotation, DatasetCard, ImageRecord, ObjectBox
 
-_CORNERS = ("left_top", "right_top", "right_bottom", "left_bottom")
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_CENTRE = ("cx", "cy", "w", "h", "angle")
+_NAMED_CORNERS = tuple(
+    f"{axis}_{corner}"
+    for corner in ("left_top", "right_top", "right_bottom", "left_bottom")
+    for axis in ("x", "y")
+)
+_CORNERS_FROM_1 = tuple(f"{axis}{i}" for i in (1, 2, 3, 4) for axis in ("x", "y"))
+_CORNERS_FROM_0 = tuple(f"{axis}{i}" for i in (0, 1, 2, 3) for axis in ("x", "y"))
+_BOX_TAGS = ("robndbox", "polygon", "bndbox")
+_MASK_FOLDERS = {"SegmentationClass": "mask", "SegmentationObject": "instance mask"}
 
 
 class Voc:
-    """One XML file per image, matched by stem; splits from `ImageSets/**/*.txt`."""
+    """One XML file per image, called like it."""
 
     name = "voc"
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = (*OPTIONS, "one_based", "angle_unit")
 
     def recognises(self, tree: FileTree) -> bool:
-        """The first XML files are VOC annotations."""
-        return any("<annotation" in tree.read_text(p)[:500] for p in tree.with_suffix(".xml")[:3])
+        """One of the first XML files is a VOC annotation."""
+        return any("<annotation" in tree.read_text(p, 512) for p in tree.with_suffix(".xml")[:8])
 
     def read(self, tree: FileTree, card: DatasetCard) -> Listing:
-        """List the images of every annotation file, with their boxes."""
-        splits = _read_splits(tree)
-        images, sidecars, faults = {}, {}, {}
-        oriented: set[str] = set()
-        for path in tree.with_suffix(".xml"):
-            try:
-                boxes = parse_voc(tree.read_text(path))
-            except ReaderError as error:
-                faults[path] = str(error)
-                continue
-            sidecars[path] = "annotation"
-            image = _image_of(path, tree)
-            if image is None:
-                sidecars[path] = "annotation without an image"
-                continue
-            has_corners = any(box.corners for box in boxes)
-            if image in images and (not has_corners or image in oriented):
-                continue
-            oriented |= {image} if has_corners else set()
-            split = splits.get(PurePosixPath(path).stem)
-            images[image] = record(image, card, split, boxes=boxes)
-        sidecars.update(
-            dict.fromkeys((p for p in tree.with_suffix(".txt") if "ImageSets" in p), "split list")
+        """List the images of every annotation file, with their boxes and masks."""
+        gathered = Gathered(tree, card)
+        gathered.read_each(
+            tree.with_suffix(".xml"), lambda path: parse_voc(load_xml(tree, path), card)
         )
-        return Listing(images, sidecars, faults)
+        return _with_masks(gathered)
 
 
-def parse_voc(text: str) -> tuple[ObjectBox, ...]:
-    """Parse one VOC file into boxes, in pixels.
+def parse_voc(root: Any, card: DatasetCard) -> Said | None:
+    """Read the root element of an annotation file; None if it is none.
 
     Raises:
-        ReaderError: not XML, or an object without a usable box.
+        ReaderError: none of its objects can be used.
     """
-    try:
-        root = fromstring(text)
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise ReaderError(f"not valid XML: {error}") from error
-    return tuple(_parse_object(node) for node in root.iter("object"))
+    if root.tag != "annotation":
+        return None
+    found = parse_each(
+        root.iter("object"), lambda node: _parse_object(node, card), size_px=size_of(root)
+    )
+    return Said(
+        Annotation(boxes=found.boxes),
+        note=found.note(),
+        rank=rank_of(found.boxes, card),
+        file_name=text_of(root, "filename"),
+    )
 
 
-def _parse_object(node: Any) -> ObjectBox:
-    label = (node.findtext("name") or "").strip()
-    difficult = (node.findtext("difficult") or "0").strip() == "1"
-    try:
-        rotated = node.find("robndbox")
-        if rotated is not None:
-            return from_corners(label, _rotated_corners(rotated), difficult=difficult)
-        flat = node.find("bndbox")
-        x0, y0, x1, y1 = (float(flat.findtext(k)) for k in ("xmin", "ymin", "xmax", "ymax"))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ReaderError(f"object {label!r} has no usable box") from error
-    return ObjectBox(label=label, x0=x0, y0=y0, x1=x1, y1=y1, difficult=difficult)
+def _parse_object(node: Any, card: DatasetCard) -> ObjectBox:
+    label = text_of(node, "name")
+    if label is None:
+        raise UnusableBox("has no name")
+    flags = {key: text_of(node, key) == "1" for key in ("difficult", "truncated")}
+    box = next((b for tag in _BOX_TAGS if (b := node.find(tag)) is not None and len(b)), None)
+    if box is None:
+        raise UnusableBox(f"{label!r} has no usable box")
+    values = {child.tag: child.text for child in box}
+    first = 1.0 if card.options.get("one_based") else 0.0
+    if _EDGES[0] in values:
+        x0, y0, x1, y1 = (number(values.get(key)) for key in _EDGES)
+        return horizontal(label, (x0 - first, y0 - first, x1, y1), **flags)
+    # Points have no extent: a count from 1 moves them all.
+    return from_corners(label, [c - first for c in _corners(values, card)], **flags)
 
 
-def _rotated_corners(node: Any) -> tuple[float, ...]:
-    if node.find("cx") is not None:
-        cx, cy, w, h, angle = (float(node.findtext(k)) for k in ("cx", "cy", "w", "h", "angle"))
-        return corners_from_angle(cx, cy, w, h, angle)
-    return tuple(float(node.findtext(f"{axis}_{c}")) for c in _CORNERS for axis in ("x", "y"))
+def _corners(values: dict[str, str | None], card: DatasetCard) -> tuple[float, ...]:
+    if _CENTRE[0] in values:
+        cx, cy, w, h, angle = (number(values.get(key)) for key in _CENTRE)
+        degrees = card.options.get("angle_unit") == "degrees"
+        return corners_from_angle(cx, cy, w, h, math.radians(angle) if degrees else angle)
+    for keys in (_NAMED_CORNERS, _CORNERS_FROM_0, _CORNERS_FROM_1):
+        if keys[0] in values:
+            return tuple(number(values.get(key)) for key in keys)
+    raise UnusableBox(f"has a box of an unknown form: {', '.join(values)}")
 
 
-def _image_of(path: str, tree: FileTree) -> str | None:
-    """Find the image of an annotation: same stem, the nearest in the tree."""
-    candidates = tree.images_by_stem.get(PurePosixPath(path).stem, ())
-    return max(candidates, key=lambda image: _shared_parents(image, path), default=None)
-
-
-def _shared_parents(a: str, b: str) -> int:
-    pairs = zip(a.split("/"), b.split("/"), strict=False)
-    return next((i for i, (x, y) in enumerate(pairs) if x != y), 0)
-
-
-def _read_splits(tree: FileTree) -> dict[str, str]:
-    """Read stem → split; a `trainval` list gives way to the finer ones."""
-    found: dict[str, str] = {}
-    lists = [p for p in tree.with_suffix(".txt") if "ImageSets" in p]
-    for path in sorted(lists, key=lambda p: PurePosixPath(p).stem == "trainval"):
-        split = PurePosixPath(path).stem
-        if split not in SPLIT_NAMES:
+def _with_masks(gathered: Gathered) -> Listing:
+    """Give images the masks that lie in VOC's mask folders, which are no images themselves."""
+    listing = gathered.listing()
+    images, sidecars = dict(listing.images), dict(listing.sidecars)
+    for path in gathered.tree.image_paths:
+        folder = path.rpartition("/")[0].rpartition("/")[2]
+        if folder not in _MASK_FOLDERS or path in images:
             continue
-        for line in _stems(tree.read_text(path).splitlines()):
-            found.setdefault(line, split)
-    return found
+        sidecars[path] = _MASK_FOLDERS[folder]
+        found = gathered.finder.of_stem(path)
+        if folder == "SegmentationClass" and len(found) == 1 and found[0] in images:
+            images[found[0]] = _masked(images[found[0]], path)
+    return Listing(images, sidecars, listing.faults)
 
 
-def _stems(lines: Iterable[str]) -> Iterable[str]:
-    # "name", "name.jpg" and "name 1" (VOC's per-class lists) all occur.
-    return (PurePosixPath(line.split()[0]).stem for line in lines if line.strip())
+def _masked(image: ImageRecord, mask: str) -> ImageRecord:
+    annotation = image.annotation.model_copy(update={"mask_path": mask})
+    return image.model_copy(update={"annotation": annotation})
