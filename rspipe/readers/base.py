@@ -13,7 +13,7 @@ from typing import Protocol
 from rspipe.errors import RecipeError
 from rspipe.io.containers import container_suffix
 from rspipe.readers.tree import FileTree
-from rspipe.schema import Annotation, DatasetCard, ImageRecord
+from rspipe.schema import Annotation, DatasetCard, Geography, ImageRecord
 
 SHARED_OPTIONS = ("splits", "split_patterns", "sidecars")
 """Card options that every reader understands.
@@ -45,7 +45,7 @@ class Listing:
         images = dict(self.images)
         for path, theirs in other.images.items():
             if path in images:
-                images[path] = _filled(images[path], theirs)
+                images[path] = filled(images[path], theirs)
             elif path not in known:
                 images[path] = theirs
         sidecars = {path: what for path, what in other.sidecars.items() if path not in known}
@@ -53,14 +53,27 @@ class Listing:
         return Listing(images, {**self.sidecars, **sidecars}, {**self.faults, **faults})
 
 
-def _filled(ours: ImageRecord, theirs: ImageRecord) -> ImageRecord:
-    said = ours.annotation.model_dump(exclude_none=True)
-    more = theirs.annotation.model_dump(exclude_none=True).keys() - said.keys()
-    annotation = ours.annotation.model_copy(
-        update={key: getattr(theirs.annotation, key) for key in more}
+def filled(ours: ImageRecord, theirs: ImageRecord) -> ImageRecord:
+    """Fill what one record leaves open with what another says of the same image."""
+    update = {
+        name: getattr(theirs.annotation, name)
+        for name in Annotation.model_fields
+        if getattr(ours.annotation, name) is None
+    }
+    if ours.annotation.boxes is None:
+        update["boxes_normalised"] = theirs.annotation.boxes_normalised
+    place = {
+        name: getattr(ours.geography, name)
+        for name in Geography.model_fields
+        if getattr(ours.geography, name) is not None
+    }
+    return ours.model_copy(
+        update={
+            "split": theirs.split if ours.split is None else ours.split,
+            "annotation": ours.annotation.model_copy(update=update),
+            "geography": theirs.geography.model_copy(update=place),
+        }
     )
-    split = theirs.split if ours.split is None else ours.split
-    return ours.model_copy(update={"annotation": annotation, "split": split})
 
 
 class Reader(Protocol):

@@ -29,14 +29,13 @@ under two ids (joined); an annotation that occurs twice, id and all (taken once)
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from rspipe.errors import ReaderError
 from rspipe.readers.base import Listing, split_in_path
 from rspipe.readers.coco_json import parse_coco, shrink
-from rspipe.readers.gather import OPTIONS, Gathered, Said
+from rspipe.readers.gather import OPTIONS, Gathered, Said, told_names
 from rspipe.readers.json_files import load_json
 from rspipe.readers.parts import texts
 from rspipe.readers.splits import split_word
@@ -83,7 +82,8 @@ def _read_file(gathered: Gathered, path: str) -> None:
     if found is None:
         return
     split = _split_of_file(path, gathered.card)
-    unplaced: dict[str, list[str]] = defaultdict(list)
+    absent: list[str] = []
+    doubtful: list[str] = []
     for name, said in found.images.items():
         images = gathered.finder.of_name(path, name)
         if len(images) > 1 and split is not None:
@@ -91,13 +91,13 @@ def _read_file(gathered: Gathered, path: str) -> None:
         if len(images) == 1:
             gathered.add(path, images[0], replace(said, split=said.split or split))
         else:
-            unplaced["fit several files alike" if images else "are not there"].append(name)
-    gathered.sidecars.setdefault(path, "; ".join(["annotation", *found.oddities, *_told(unplaced)]))
-
-
-def _told(unplaced: dict[str, list[str]]) -> Iterator[str]:
-    for why, names in sorted(unplaced.items()):
-        yield f"{len(names):,} images {why}: {names[0]}" + (", …" if len(names) > 1 else "")
+            (doubtful if images else absent).append(name)
+    notes = [
+        *found.oddities,
+        *told_names("no image for", absent, len(found.images)),
+        *told_names("several images fit", doubtful, len(found.images)),
+    ]
+    gathered.sidecars[path] = "; ".join(["annotation", *notes])
 
 
 def _split_of_file(path: str, card: DatasetCard) -> str | None:

@@ -34,7 +34,8 @@ from rspipe.schema import Annotation, DatasetCard, Geography, ObjectBox
 
 _HEADER = re.compile(r"\s*(imagesource|gsd)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _VERSION = re.compile(r"(?:version|v)(\d+(?:\.\d+)?)", re.IGNORECASE)
-_LINE = re.compile(r"\s*(?:[-+]?[\d.]+(?:e[-+]?\d+)?\s+){8}\S", re.IGNORECASE)
+# The class is a word: oriented YOLO has nine numbers.
+_LINE = re.compile(r"\s*(?:[-+]?[\d.]+(?:e[-+]?\d+)?\s+){8}[a-z]", re.IGNORECASE)
 _NO_WORDS = {"", "null", "none", "unknown"}
 
 

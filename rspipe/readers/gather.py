@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rspipe.errors import ReaderError
-from rspipe.readers.base import Listing, split_in_path
+from rspipe.readers.base import Listing, filled, split_in_path
 from rspipe.readers.matching import ImageFinder
 from rspipe.readers.parts import texts
 from rspipe.readers.splits import read_split_lists
@@ -123,27 +123,14 @@ def why_unplaced(found: tuple[str, ...]) -> str:
     )
 
 
-def filled(ours: ImageRecord, theirs: ImageRecord) -> ImageRecord:
-    """Fill what one record leaves open with what another says of the same image."""
-    update = {
-        name: getattr(theirs.annotation, name)
-        for name in Annotation.model_fields
-        if getattr(ours.annotation, name) is None
-    }
-    if ours.annotation.boxes is None:
-        update["boxes_normalised"] = theirs.annotation.boxes_normalised
-    place = {
-        name: getattr(ours.geography, name)
-        for name in Geography.model_fields
-        if getattr(ours.geography, name) is not None
-    }
-    return ours.model_copy(
-        update={
-            "split": theirs.split if ours.split is None else ours.split,
-            "annotation": ours.annotation.model_copy(update=update),
-            "geography": theirs.geography.model_copy(update=place),
-        }
-    )
+def told_names(what: str, names: list[str], n_all: int) -> list[str]:
+    """Say what is the matter with some names of a file; nothing if there are none.
+
+    >>> told_names("no image for", ["a.png", "b.png"], 9)
+    ['no image for 2 of 9 names: a.png, …']
+    """
+    more = ", …" if len(names) > 1 else ""
+    return [f"{what} {len(names):,} of {n_all:,} names: {names[0]}{more}"] if names else []
 
 
 def rank_of(boxes: Iterable[ObjectBox], card: DatasetCard) -> int:

@@ -52,7 +52,7 @@ class Hrsc:
     def read(self, tree: FileTree, card: DatasetCard) -> Listing:
         """List the images of every annotation file, with their boxes."""
         gathered = Gathered(tree, card)
-        names = class_names(card) | _sysdata(tree)
+        names = class_names(card) | _sysdata(gathered)
         gathered.read_each(
             tree.with_suffix(".xml"), lambda path: parse_hrsc(load_xml(tree, path), names, card)
         )
@@ -103,18 +103,20 @@ def _header(root: Any) -> Geography:
     )
 
 
-def _sysdata(tree: FileTree) -> dict[str, str]:
+def _sysdata(gathered: Gathered) -> dict[str, str]:
     """Read class id → English name from the set's own table, if it is there."""
-    names = {}
-    for path in tree.with_suffix(".xml"):
+    names: dict[str, str] = {}
+    for path in gathered.tree.with_suffix(".xml"):
         if path.rpartition("/")[2].lower() != "sysdata.xml":
             continue
         try:
-            root = load_xml(tree, path)
-        except ReaderError:
-            continue  # it is named in the ledger when the annotations are read
-        for node in root.iter("HRSC_Class"):
-            class_id, name = text_of(node, "Class_ID"), text_of(node, "Class_EngName")
-            if class_id and name:
-                names[class_id] = name
+            root = load_xml(gathered.tree, path)
+        except ReaderError as error:
+            gathered.faults[path] = str(error)
+            continue
+        gathered.sidecars[path] = "class names"
+        pairs = (
+            (text_of(n, "Class_ID"), text_of(n, "Class_EngName")) for n in root.iter("HRSC_Class")
+        )
+        names |= {class_id: name for class_id, name in pairs if class_id and name}
     return names

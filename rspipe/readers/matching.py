@@ -129,7 +129,8 @@ def _nearness(image: str, annotation: str, folders: tuple[str, ...]) -> tuple[in
     """Rank a candidate, best highest.
 
     A picture before a mask; then the folders that the annotation itself names; then the longest
-    common beginning, the longest common end, and the words that both paths have in common.
+    common beginning and end, the same archive or none, and the words that both paths have in
+    common.
     """
     ours, theirs = plain_parts(image)[:-1], plain_parts(annotation)[:-1]
     return (
@@ -137,6 +138,7 @@ def _nearness(image: str, annotation: str, folders: tuple[str, ...]) -> tuple[in
         _shared(ours[::-1], folders[::-1]),
         _shared(ours, theirs),
         _shared(ours[::-1], theirs[::-1]),
+        _shared(tuple(image.split("/")), tuple(annotation.split("/"))),
         len(_words(image) & _words(annotation)),
     )
 

@@ -142,9 +142,9 @@ def _usual_lists(tree: FileTree, found: SplitLists) -> list[tuple[str, str]]:
             lists.append((split, path))
         elif not _is_image_set(path) and _names_images(tree, path):
             families[path] = (split, stem.lower().replace(split, "#", 1))
-    n_families = len({family for _, family in families.values()})
+    one_kind = not lists and len({family for _, family in families.values()}) == 1
     for path, (split, _) in families.items():
-        if n_families == 1 and not lists:
+        if one_kind:
             lists.append((split, path))
         else:
             found.sidecars[path] = (
@@ -232,7 +232,7 @@ def _keys(line: str, tree: FileTree) -> tuple[list[str], str, bool]:
         key = without_suffix(plain_name(name))
         if key.rpartition("/")[2] in tree.images_by_stem:
             return [key], rest, True
-    names = dict.fromkeys((line, line.split()[0]))
+    names = dict.fromkeys((line, line.split(maxsplit=1)[0]))
     return [without_suffix(plain_name(name)) for name in names], "", False
 
 

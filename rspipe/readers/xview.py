@@ -20,7 +20,7 @@ from typing import Any
 from rspipe.errors import ReaderError
 from rspipe.readers.base import Listing
 from rspipe.readers.boxes import UnusableBox, class_names, describe, horizontal
-from rspipe.readers.gather import OPTIONS, Gathered, Said
+from rspipe.readers.gather import OPTIONS, Gathered, Said, told_names
 from rspipe.readers.json_files import load_json
 from rspipe.readers.splits import split_word
 from rspipe.readers.tree import FileTree
@@ -101,19 +101,22 @@ def _read_file(gathered: Gathered, path: str, names: dict[str, str]) -> None:
     if found is None:
         return
     split = split_word(path.rpartition("/")[2])
-    absent = 0
+    absent: list[str] = []
+    doubtful: list[str] = []
     for name, boxes in found.boxes.items():
         images = gathered.finder.of_name(path, name)
         if len(images) == 1:
             said = Said(Annotation(boxes=tuple(boxes)), split=split)
             gathered.add(path, images[0], said)
         else:
-            absent += 1
-    notes = ["annotation"]
-    if found.unusable:
-        notes.append(describe(tuple(found.unusable), sum(map(len, found.boxes.values()))))
-    if absent:
-        notes.append(f"{absent:,} images are not there, or several fit")
+            (doubtful if images else absent).append(name)
+    n_boxes = sum(map(len, found.boxes.values()))
+    notes = [
+        "annotation",
+        *([describe(tuple(found.unusable), n_boxes)] if found.unusable else []),
+        *told_names("no image for", absent, len(found.boxes)),
+        *told_names("several images fit", doubtful, len(found.boxes)),
+    ]
     gathered.sidecars[path] = "; ".join(notes)
 
 

@@ -29,6 +29,8 @@ class Expected:
     faults: frozenset[str] = frozenset()
     options: Mapping[str, object] = field(default_factory=dict)
     """Card options, where the layout does not say enough by itself."""
+    task: str = "unlabelled"
+    """Task of the card."""
     recognised: bool = True
     """Whether the reader must recognise it without a card."""
 

@@ -5,7 +5,7 @@ from tests.fakes import Expected, write_files
 _OPTIONS = {
     "image_pattern": r"(?:^|/)top/(top_mosaic_09cm_area\d+)\.tif$",
     "mask_pattern": [
-        r"(?:^|\.zip/)(top_mosaic_09cm_area\d+)\.tif$",
+        r"(?:^|\.(?:zip|tar)/)(top_mosaic_09cm_area\d+)\.tif$",
         r"/gts_for_participants/(top_mosaic_09cm_area\d+)\.tif$",
         r"(top_mosaic_09cm_area\d+)_noBoundary\.tif$",
     ],

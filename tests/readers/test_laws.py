@@ -1,7 +1,6 @@
 """Laws that hold for every reader, on a fake of every layout."""
 
 import shutil
-import zipfile
 
 import pytest
 
@@ -25,7 +24,12 @@ def every_fake(test):
 
 
 def card_of(expected, layout=None):
-    return DatasetCard(name="x", layout=layout or expected.layout, options=dict(expected.options))
+    return DatasetCard(
+        name="x",
+        layout=layout or expected.layout,
+        task=expected.task,
+        options=dict(expected.options),
+    )
 
 
 def said_of(record):
@@ -96,26 +100,29 @@ def test_what_a_record_points_at_is_there(fake):
         assert not record.derivation or set(files_of(record.derivation)) <= set(tree.paths)
 
 
+@pytest.mark.parametrize("archive", ["set.zip", "set.tar"])
 @every_fake
-def test_a_dataset_in_an_archive_reads_as_in_a_folder(fake, tmp_path):
+def test_a_dataset_in_an_archive_reads_as_in_a_folder(fake, archive, tmp_path):
     root, expected = fake
     plain = read_dataset(FileTree.scan(root), card_of(expected))
     packed = tmp_path / "packed"
     packed.mkdir()
-    with zipfile.ZipFile(packed / "set.zip", "w") as archive:
-        for path in sorted(root.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(root))
+    shutil.make_archive(str(packed / "set"), archive.removeprefix("set."), root)
     shutil.rmtree(root)
     listing = read_dataset(FileTree.scan(packed), card_of(expected))
-    assert {p.removeprefix("set.zip/") for p in listing.images} == set(plain.images)
-    assert {p.removeprefix("set.zip/") for p in listing.sidecars} == set(plain.sidecars)
+    inner = f"{archive}/"
+    assert {p.removeprefix(inner) for p in listing.images} == set(plain.images)
+    assert {p.removeprefix(inner) for p in listing.sidecars} == set(plain.sidecars)
     for path, record in listing.images.items():
-        there = plain.images[path.removeprefix("set.zip/")]
-        assert record.split == there.split
+        there = plain.images[path.removeprefix(inner)]
+        assert (record.split, record.geography) == (there.split, there.geography)
+        assert (record.annotation.label, record.annotation.caption) == (
+            there.annotation.label,
+            there.annotation.caption,
+        )
         for key in ("mask_path", "footprints_path", "pair_path"):
             ours, theirs = getattr(record.annotation, key), getattr(there.annotation, key)
-            assert ours == (theirs if theirs is None else f"set.zip/{theirs}")
+            assert ours == (theirs if theirs is None else f"{inner}{theirs}")
         assert record.annotation.boxes == there.annotation.boxes
         assert (record.derivation is None) == (there.derivation is None)
         if record.derivation is not None:

@@ -49,7 +49,7 @@ class TarContainer:
     @cached_property
     def _members(self) -> tuple[Member, ...]:
         return without_doubles(
-            Member(info.name, info.size, _fault(info)) for info in self._infos.values()
+            Member(_name(info), info.size, _fault(info)) for info in self._infos.values()
         )
 
     @cached_property
@@ -65,7 +65,7 @@ class TarContainer:
         places: dict[str, tuple[int, int]] = {}
         for info in self._infos.values():
             if info.isreg():
-                places.setdefault(info.name, (info.offset_data, info.size))
+                places.setdefault(_name(info), (info.offset_data, info.size))
         return places
 
     def open(self, name: str) -> BinaryIO:
@@ -80,6 +80,11 @@ class TarContainer:
         """Close archive and stream."""
         self._tar.close()
         self._stream.close()
+
+
+def _name(info: tarfile.TarInfo) -> str:
+    """Name a member as its folder would: `tar cf set.tar .` begins every name with `./`."""
+    return info.name.removeprefix("./") or info.name
 
 
 def _fault(info: tarfile.TarInfo) -> str | None:
