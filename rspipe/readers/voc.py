@@ -16,6 +16,8 @@ Of each object: `name`, `difficult`, `truncated` (0 or 1), and a box in one of t
 Where a horizontal and an oriented file speak of one image, the oriented one is taken, unless the
 card's option `boxes` says `horizontal` (DIOR, whose envelopes of oriented boxes are other boxes).
 
+An object's `description` (DIOR-RSVG) is a caption of its image.
+
 Pixels: VOC itself counts from 1 and includes the last pixel; most aerial sets write edges, and few
 say which. So numbers are kept as they are, as edges, unless the card says `one_based: true`: then
 xmin - 1 and ymin - 1 are the near edges, xmax and ymax the far ones, and a box of one pixel has an
@@ -85,8 +87,9 @@ def parse_voc(root: Any, card: DatasetCard) -> Said | None:
     found = parse_each(
         root.iter("object"), lambda node: _parse_object(node, card), size_px=size_of(root)
     )
+    texts = [text_of(node, "description") for node in root.iter("object")]
     return Said(
-        Annotation(boxes=found.boxes),
+        Annotation(boxes=found.boxes, caption="\n".join(filter(None, texts)) or None),
         note=found.note(),
         rank=rank_of(found.boxes, card),
         file_name=text_of(root, "filename"),

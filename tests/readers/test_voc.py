@@ -66,6 +66,12 @@ def test_flags_are_kept(tree):
     assert (easy.difficult, easy.truncated) == (False, False)
 
 
+def test_descriptions_of_objects_are_captions(tree):
+    said = [flat(1, 2, 5, 7, more=f"<description>{text}</description>") for text in ("a", "b")]
+    listing = read(tree, {"Annotations/a.xml": xml(*said, flat(1, 2, 5, 7))})
+    assert listing.images["JPEGImages/a.png"].annotation.caption == "a\nb"
+
+
 def test_the_card_chooses_between_horizontal_and_oriented_files(tree):
     turned = "<object><name>a</name><polygon><x1>3</x1><y1>1</y1><x2>6</x2><y2>4</y2><x3>3</x3>"
     turned += "<y3>7</y3><x4>0</x4><y4>4</y4></polygon></object>"
