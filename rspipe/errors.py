@@ -5,6 +5,7 @@
     ├── MissingDependency  an optional package or system library is not installed (exit 3)
     ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
     ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
+    ├── DamagedTable       a table between stages is gone or damaged; it is made anew
     ├── CorpusError        a corpus is absent, incomplete, or of another schema version
     ├── FetchError         a published file cannot be fetched, verified or unpacked
     ├── RunError           a pre-training run is absent, incomplete, or does not match its recipe
@@ -44,6 +45,27 @@ class UnreadableImage(RspipeError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type["UnreadableImage"], tuple[str, str]]:
+        # Workers send errors to the driver.
+        return type(self), (self.path, self.reason)
+
+
+class DamagedTable(RspipeError):
+    """A table between stages is gone or damaged on disk.
+
+    Args:
+        path: the table.
+        reason: what reading it said.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["DamagedTable"], tuple[object, str]]:
+        return type(self), (self.path, self.reason)
 
 
 class ReaderError(RspipeError):

@@ -1,9 +1,10 @@
 """The corpus's README.md: a Hugging Face data set card, written from its own tables."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from jinja2 import Environment
 
@@ -62,11 +63,14 @@ None was given, so nothing is known about leakage.
 """
 
 
-def write_card(corpus: Path, manifest: dict[str, Any], ledger: pa.Table) -> None:
-    """Write README.md of a corpus whose shards are in place."""
-    held_out = ledger.filter(pa.compute.equal(ledger["drop_reason"], "benchmark_split"))[
-        "dataset"
-    ].unique()
+def write_card(corpus: Path, manifest: dict[str, Any], benchmarks: Sequence[str]) -> None:
+    """Write README.md of a corpus whose shards are in place.
+
+    Args:
+        corpus: the corpus's folder.
+        manifest: what its manifest is going to say.
+        benchmarks: datasets of which something was held out, sorted.
+    """
     sources = summarise_sources(corpus)
     template = Environment(autoescape=False, keep_trailing_newline=True).from_string(_CARD)  # noqa: S701 - Markdown
     text = template.render(
@@ -77,7 +81,7 @@ def write_card(corpus: Path, manifest: dict[str, Any], ledger: pa.Table) -> None
         size_category=_size_category(sum(s["tiles"] for s in sources)),
         funnel=manifest["funnel"],
         sources=sources,
-        benchmarks=sorted(held_out.to_pylist()),
+        benchmarks=benchmarks,
         bits=manifest["recipe"]["what"]["dedup"]["max_hamming_bits"],
         reasons=lambda dropped: ", ".join(f"{k} {v}" for k, v in dropped.items()),
         yes_no=lambda value: {True: "yes", False: "no", None: "unknown"}[value],
@@ -88,12 +92,13 @@ def write_card(corpus: Path, manifest: dict[str, Any], ledger: pa.Table) -> None
 def summarise_sources(corpus: Path) -> list[dict[str, Any]]:
     """Count the tiles of each data set, with its licence and attribution."""
     keys = ["dataset", "licence", "redistributable", "attribution"]
-    tables = [pq.read_table(path, columns=keys) for path in shard_paths(corpus)]
-    if not tables:
-        return []
-    counts = pa.concat_tables(tables).group_by(keys).aggregate([([], "count_all")])
-    rows = counts.rename_columns([*keys, "tiles"]).sort_by("dataset").to_pylist()
-    return [dict(row) for row in rows]
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for path in shard_paths(corpus):
+        found = pq.read_table(path, columns=keys).group_by(keys).aggregate([([], "count_all")])
+        rows = found.to_pylist()
+        counts.update({tuple(row[key] for key in keys): row["count_all"] for row in rows})
+    order = sorted(counts, key=lambda key: [str(value) for value in key])
+    return [dict(zip(keys, key, strict=True)) | {"tiles": counts[key]} for key in order]
 
 
 def _size_category(tiles: int) -> str:

@@ -201,6 +201,15 @@ def _write_manifest(
         "funnel": [*opened.manifest["funnel"], step | {"kept": counts.get("", 0)}],
         "files": {p.relative_to(out).as_posix(): checksum(p) for p in files},
     }
-    fates = [pq.read_table(p, columns=["dataset", "drop_reason"]) for p in ledger_paths(out)]
-    write_card(out, manifest, pa.concat_tables(fates))
+    write_card(out, manifest, sorted(_benchmarks(out)))
     write_json(manifest, out / MANIFEST)
+
+
+def _benchmarks(corpus: Path) -> set[str]:
+    """Datasets of which something was held out."""
+    found: set[str] = set()
+    for path in ledger_paths(corpus):
+        fates = pq.read_table(path, columns=["dataset", "drop_reason"])
+        held_out = fates.filter(pc.equal(fates["drop_reason"], "benchmark_split"))
+        found.update(held_out["dataset"].unique().to_pylist())
+    return found

@@ -232,7 +232,8 @@ class CurateHow(Strict):
     scheduler: str | None = None
     """Address of a running Dask scheduler (tcp://…); null starts a local cluster."""
     dashboard: bool = True
-    files_per_partition: int = Field(default=256, ge=1)
+    files_per_partition: int = Field(default=128, ge=1)
+    """Files that are one unit of work; more of them where a dataset would have over 512 units."""
 
 
 class CurateRecipe(Strict):

@@ -1,14 +1,16 @@
 """The datasets of a recipe: each with its card, its files, and what its reader says of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from rspipe.catalog import CARD_NAME, card_of
 from rspipe.curate.config import CurateRecipe
 from rspipe.errors import RecipeError, UnreadableImage
 from rspipe.io.containers import container_suffix
 from rspipe.readers import FileEntry, FileTree, Listing, Storage, read_dataset
-from rspipe.recipe import fingerprint, nearest_name
+from rspipe.recipe import nearest_name
 from rspipe.schema import DatasetCard
 
 LOOSE = "(loose)"
@@ -28,27 +30,47 @@ class Dataset:
         """The name in every table."""
         return self.card.name
 
-    def fingerprint(self) -> str:
-        """Hash of the card and of every file's path, size and time of change."""
-        files = [(f.path, f.size_bytes, f.mtime_ns) for f in self.tree.files]
-        return fingerprint(self.card, files)
-
     @cached_property
     def entries(self) -> tuple[FileEntry, ...]:
-        """Every file, and every image that no single file is, sorted by path."""
+        """Every file, and every image that no single file is, in the order of their names."""
         made = self.listing.images.keys() - set(self.tree.paths)
         virtual = (FileEntry(path, 0, 0) for path in made)
-        return tuple(sorted((*self.tree.files, *virtual), key=lambda entry: entry.path))
+        return tuple(sorted((*self.tree.files, *virtual), key=_table_order))
+
+
+def readable_path(path: str) -> str:
+    r"""Return a path as the tables write it: bytes that are no UTF-8 become U+FFFD.
+
+    >>> readable_path("a\udce9.jpg") == "a\ufffd.jpg"
+    True
+    """
+    return path.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _table_order(entry: FileEntry) -> tuple[str, str]:
+    # Code points sort as UTF-8 bytes do, which is how Arrow sorts: so partitions, one after the
+    # other, are the ledger in its order.
+    return readable_path(entry.path), entry.path
 
 
 def list_datasets(recipe: CurateRecipe) -> list[Dataset]:
-    """List the datasets below the recipe's data folder, sorted by name.
-
-    A folder is a dataset; so is an archive (zip, tar, Parquet) that lies beside the folders, under
-    its name without suffix.
+    """List all datasets at once: for folders whose files fit in memory.
 
     Raises:
-        RecipeError: the folder or a named dataset is missing, or two datasets share a name.
+        RecipeError: as `iter_datasets`.
+    """
+    return list(iter_datasets(recipe))
+
+
+def iter_datasets(recipe: CurateRecipe) -> Iterator[Dataset]:
+    """List the datasets below the recipe's data folder, sorted by the names that the tables use.
+
+    A folder is a dataset; so is an archive (zip, tar, Parquet) that lies beside the folders, under
+    its name without suffix. They are listed one by one: memory holds the files of one dataset.
+
+    Raises:
+        RecipeError: the folder or a named dataset is missing, two datasets share a name, or there
+            is no file at all.
     """
     root = Storage(recipe.data, recipe.cache_folder)
     if not root.exists():
@@ -56,56 +78,67 @@ def list_datasets(recipe: CurateRecipe) -> list[Dataset]:
             f"data={recipe.data}: no such folder; `make data` writes the demo's, "
             "or name your own with data=FOLDER"
         )
-    sources = {name: name for name in root.folders()}
-    loose = root.loose_files()
-    archives = {f: suffix for f in loose if (suffix := container_suffix(f)) is not None}
-    sources |= {file.removesuffix(file[-len(suffix) :]): file for file, suffix in archives.items()}
-    wanted = sorted(sources) if recipe.what.datasets == "auto" else recipe.what.datasets
-    for name in wanted:
-        if name not in sources:
-            raise RecipeError(
-                f"what.datasets: no folder {name!r} in {recipe.data}{nearest_name(name, sources)}"
-            )
-    datasets = [list_dataset(root, name, sources[name]) for name in wanted]
-    if recipe.what.datasets == "auto":
-        datasets += _loose_files(root, [name for name in loose if name not in archives])
-    if not any(dataset.tree.files for dataset in datasets):
+    found = 0
+    for source in _sources(root, recipe):
+        dataset = source.list()
+        found += len(dataset.tree.files)
+        yield dataset
+    if not found:
         raise RecipeError(f"data={recipe.data}: the folder holds no file")
-    names = [dataset.name for dataset in datasets]
-    for name in names:
-        if names.count(name) > 1:
-            raise RecipeError(f"two datasets of {recipe.data} have a card named {name!r}")
-    return datasets
 
 
-def list_dataset(root: Storage, name: str, source: str) -> Dataset:
-    """List one dataset.
+@dataclass(frozen=True)
+class _Source:
+    """Where a dataset lies: what is known of it before its files are listed."""
 
-    Args:
-        root: the folder that holds it.
-        name: its name; the catalog's card of that name describes it, unless it brings its own.
-        source: its folder or archive in `root`.
+    root: Storage
+    card: DatasetCard
+    files: tuple[str, ...] | None
+    """The files of `root` that belong to it; None: all below it."""
 
-    Raises:
-        RecipeError: its own card is wrong.
-    """
-    if container_suffix(source) is not None and source in root.loose_files():
-        tree = FileTree.scan(root, only=source)
-    else:
-        tree = FileTree.scan(root.below(source))
-    card = card_of(name, _own_card(tree), f"{source}/{CARD_NAME}")
-    return Dataset(card, tree, read_dataset(tree, card))
+    def list(self) -> Dataset:
+        if self.files is None:
+            tree = FileTree.scan(self.root)
+        else:
+            entries = tuple(entry for name in self.files for entry in self.root.scan(only=name))
+            tree = FileTree(self.root, entries)
+        listing = Listing() if self.card.name == LOOSE else read_dataset(tree, self.card)
+        return Dataset(self.card, tree, listing)
 
 
-def _own_card(tree: FileTree) -> str | None:
-    if CARD_NAME not in tree.paths:
-        return None
+def _sources(root: Storage, recipe: CurateRecipe) -> list[_Source]:
+    loose = root.loose_files()
+    suffixes = {file: container_suffix(file) for file in loose}
+    archives = {file[: -len(suffix)]: file for file, suffix in suffixes.items() if suffix}
+    folders = root.folders()
+    auto = recipe.what.datasets == "auto"
+    known = {*folders, *archives}
+    wanted = sorted(known) if recipe.what.datasets == "auto" else recipe.what.datasets
+    found = []
+    for name in wanted:
+        if name in archives:
+            found.append(_Source(root, card_of(name), (archives[name],)))
+        elif name in known:
+            found.append(_Source(root.below(name), _card_of_folder(root.below(name), name), None))
+        else:
+            raise RecipeError(
+                f"what.datasets: no folder {name!r} in {recipe.data}{nearest_name(name, known)}"
+            )
+    others = tuple(file for file in loose if suffixes[file] is None)
+    if auto and others:
+        found.append(_Source(root, DatasetCard(name=LOOSE), others))
+    found.sort(key=lambda source: source.card.name)
+    for one, other in pairwise(found):
+        if one.card.name == other.card.name:
+            raise RecipeError(f"two datasets of {recipe.data} have a card named {one.card.name!r}")
+    return found
+
+
+def _card_of_folder(folder: Storage, name: str) -> DatasetCard:
+    if not folder.has(CARD_NAME):
+        return card_of(name)
     try:
-        return tree.storage.read_bytes(CARD_NAME).decode()
+        own = folder.read_bytes(CARD_NAME).decode()
     except (UnreadableImage, UnicodeDecodeError) as error:
-        raise RecipeError(f"{tree.storage.root}/{CARD_NAME}: not readable: {error}") from error
-
-
-def _loose_files(root: Storage, names: list[str]) -> list[Dataset]:
-    files = tuple(entry for name in names for entry in root.scan(only=name))
-    return [Dataset(DatasetCard(name=LOOSE), FileTree(root, files), Listing())] if files else []
+        raise RecipeError(f"{folder.root}/{CARD_NAME}: not readable: {error}") from error
+    return card_of(name, own, f"{name}/{CARD_NAME}")

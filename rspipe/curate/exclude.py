@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rspipe.curate.config import ExcludeConfig
 from rspipe.curate.rows import drop
+from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard
 
 VERSION = 2
@@ -31,7 +31,7 @@ class ExcludeItem:
 
 def exclude(item: ExcludeItem) -> pa.Table:
     """Mark the images that break a rule; the first rule that is broken gives the reason."""
-    rows = pq.read_table(item.part).to_pylist()
+    rows = read_table(item.part, IMAGE_SCHEMA).to_pylist()
     return pa.Table.from_pylist([_mark(row, item) for row in rows], IMAGE_SCHEMA)
 
 

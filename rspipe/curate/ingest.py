@@ -1,29 +1,27 @@
 """Stage 1, ingest: every file below a dataset's root becomes one row, with the reason if unread."""
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from rspipe.catalog import CARD_NAME
-from rspipe.curate.datasets import Dataset
+from rspipe.curate.datasets import readable_path
+from rspipe.curate.listing import LISTING_SCHEMA
 from rspipe.curate.rows import drop
 from rspipe.errors import UnreadableImage
 from rspipe.io import derived, images, raster
-from rspipe.io.containers import container_suffix
 from rspipe.io.derived import files_of, local_raster
-from rspipe.readers import FileEntry, Storage
+from rspipe.io.tables import read_table
+from rspipe.readers import Storage
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard, Derivation, ImageRecord
 
 VERSION = 4
 
 _CHUNK_BYTES = 2**20
-_DOCUMENTS = frozenset({".md", ".txt", ".pdf", ".rst", ".yaml", ".yml"})
-_DOCUMENT_NAMES = ("LICENSE", "LICENCE", "README", "COPYING")
-_ARCHIVES = frozenset({".gz", ".7z", ".rar", ".bz2", ".xz", ".zst"})
 
 
 @dataclass(frozen=True)
@@ -32,91 +30,38 @@ class IngestItem:
 
     storage: Storage
     card: DatasetCard
-    files: tuple[FileEntry, ...]
-    records: dict[str, ImageRecord]
-    not_images: dict[str, tuple[str, str]]
-    """Path → (reason, detail) of files that are no image."""
-
-
-def partitions(dataset: Dataset, files_per_partition: int) -> list[IngestItem]:
-    """Cut a dataset's files into partitions, in path order."""
-    not_images, records = _not_images(dataset), dataset.listing.images
-    items = []
-    for start in range(0, len(dataset.entries), files_per_partition):
-        files = dataset.entries[start : start + files_per_partition]
-        paths = [entry.path for entry in files]
-        items.append(
-            IngestItem(
-                dataset.tree.storage,
-                dataset.card,
-                files,
-                {p: records[p] for p in paths if p in records},
-                {p: not_images[p] for p in paths if p in not_images},
-            )
-        )
-    return items
-
-
-def _not_images(dataset: Dataset) -> dict[str, tuple[str, str]]:
-    listing = dataset.listing
-    found: dict[str, tuple[str, str]] = {}
-    for entry in dataset.tree.files:
-        path = entry.path
-        if entry.fault is not None:
-            found[path] = ("unreadable", entry.fault)
-        elif path in listing.faults:
-            found[path] = ("bad_annotation", listing.faults[path])
-        elif path in listing.sidecars:
-            found[path] = ("sidecar", listing.sidecars[path])
-        elif entry.members is not None:
-            found[path] = ("sidecar", f"a container of {entry.members:,} members")
-        elif path not in listing.images and not _claims_image(path):
-            found[path] = _why_no_image(path)
-    return found
-
-
-def _claims_image(path: str) -> bool:
-    # A cell of a picture column has no suffix.
-    return images.claims_image(path) or ".parquet/" in path.lower()
-
-
-def _why_no_image(path: str) -> tuple[str, str]:
-    name, suffix = PurePosixPath(path).name, PurePosixPath(path).suffix.lower()
-    if name == CARD_NAME:
-        return "sidecar", "dataset card"
-    if suffix in _DOCUMENTS or name.upper().startswith(_DOCUMENT_NAMES):
-        return "sidecar", "document"
-    if container_suffix(path) is not None and "/" in path:
-        return "not_an_image", "an archive without members, or inside an archive: unpack it"
-    if suffix in _ARCHIVES:
-        return "not_an_image", f"a {suffix} archive: unpack it beside itself to have it read"
-    return "not_an_image", f"no reader takes {suffix or 'files without a suffix'} here"
+    listing: Path
+    """Table of `listing.LISTING_SCHEMA`."""
 
 
 def ingest(item: IngestItem) -> pa.Table:
     """Open every file of a partition far enough to know what it is; one row each."""
-    return pa.Table.from_pylist([_row(item, entry) for entry in item.files], IMAGE_SCHEMA)
+    lines = read_table(item.listing, LISTING_SCHEMA).to_pylist()
+    return pa.Table.from_pylist([_row(item, line) for line in lines], IMAGE_SCHEMA)
 
 
-def _row(item: IngestItem, entry: FileEntry) -> dict[str, Any]:
-    card, path = item.card, entry.path
-    readable_path = path.encode(errors="surrogateescape").decode(errors="replace")
+def _row(item: IngestItem, line: dict[str, Any]) -> dict[str, Any]:
+    card, path = item.card, os.fsdecode(line["path"])
+    name = readable_path(path)
     row: dict[str, Any] = {
         "dataset": card.name,
         "dataset_version": card.version,
-        "source_path": readable_path,
-        "image_id": image_id(card.name, readable_path),
-        "source_size_bytes": entry.size_bytes,
+        "source_path": name,
+        "image_id": image_id(card.name, name),
+        "source_size_bytes": line["size_bytes"],
         "licence": card.licence,
         "licence_url": card.licence_url,
         "attribution": card.attribution,
         "redistributable": card.redistributable,
     }
-    if path in item.not_images:
-        return drop(row, "ingest", *item.not_images[path])
-    if path != readable_path:
+    if line["reason"] is not None:
+        return drop(row, "ingest", line["reason"], line["detail"])
+    if path != name:
         return drop(row, "ingest", "unreadable", "its name is not UTF-8: rename it")
-    record = item.records.get(path, ImageRecord(source_path=path))
+    if line["record"] is None:
+        record = ImageRecord(source_path=path)
+    else:
+        record = ImageRecord.model_validate_json(line["record"])
     row |= {"split": record.split} | record.geography.model_dump()
     row |= record.annotation.model_dump(exclude={"boxes", "boxes_normalised"})
     if record.derivation is not None:

@@ -46,7 +46,7 @@ def measure_pixels(pixels: Pixels, valid: NDArray[np.bool_] | None = None) -> Ro
     pixels = np.ascontiguousarray(pixels)
     grey, counts = scan(pixels, valid)
     return {
-        "pixel_hash": _pixel_hash(pixels),
+        "pixel_hash": pixel_hash(pixels),
         "thumbnail": shrink(grey).tobytes(),
         "nodata_fraction": 1.0 - counts.valid / grey.size,
         "flatness": _share(counts.flat_pairs, counts.pairs, 1.0),
@@ -67,7 +67,9 @@ def hash_rows(rows: list[Row]) -> None:
         row["orientation_hashes"] = hashes
 
 
-def _pixel_hash(pixels: Pixels) -> str:
+def pixel_hash(pixels: Pixels) -> str:
+    """Hash the size and the values of pixels, uint8 (H, W, C): XXH3, 32 hex digits."""
+    pixels = np.ascontiguousarray(pixels)
     digest = xxh3_128(repr(pixels.shape).encode())
     digest.update(pixels.data)
     return digest.hexdigest()

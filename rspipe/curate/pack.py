@@ -1,96 +1,168 @@
 """Stage 6, pack: write the tiles that are left, in one order, into shards planned beforehand.
 
-An image that was not cut keeps its published bytes; a cut or converted tile becomes a PNG.
+An image that was not cut keeps its published bytes; a cut or converted tile becomes a PNG. What is
+packed is what was measured: an image that has gone or changed meanwhile leaves no tile in the
+corpus and a row in the ledger, `vanished` or `changed`.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rspipe.corpus.format import ROW_GROUP_ROWS, corpus_schema
 from rspipe.curate.config import SliceConfig
+from rspipe.curate.measure import pixel_hash
+from rspipe.curate.partition import Partition
+from rspipe.curate.receipt import write_with_receipt
 from rspipe.curate.sources import open_source, read_tile
+from rspipe.errors import UnreadableImage
 from rspipe.io import images
 from rspipe.io.storage import Storage
+from rspipe.schema import TILE_SCHEMA
 
-VERSION = 4
+VERSION = 5
 
 Row = dict[str, Any]
-_PNG_BYTES_PER_VALUE = 0.6  # a photograph's PNG against its raw bytes; only plans shard sizes
+# A photograph's PNG against its raw bytes, in percent; only plans shard sizes. In whole numbers, so
+# that sums are the same in any order.
+_PNG_PERCENT = 60
+_UNPACKED = frozenset(
+    {"thumbnail", "orientation_hashes", "drop_stage", "drop_reason", "drop_detail"}
+)
+_COLUMNS = tuple(name for name in TILE_SCHEMA.names if name not in _UNPACKED)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some tiles of a partition: those from `start` to `stop` of the ones that are kept."""
+
+    partition: Partition
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
 class PackItem:
-    """One shard: its tiles, in order."""
+    """One shard: its tiles, in order, as references to the partitions that hold them."""
 
-    plan: Path
-    """Table of the tiles: what is sent to a worker stays small."""
+    spans: tuple[Span, ...]
     storages: dict[str, Storage]
     config: SliceConfig
     row_group_bytes: int
 
 
-def plan_shards(tiles: pa.Table, shard_bytes: int) -> list[pa.Table]:
-    """Cut the sorted tile table into shards of about `shard_bytes` each, by estimated size."""
-    size = 0.0
-    starts = [0]
-    sizes = tiles.select(
-        ["original_bytes", "source_size_bytes", "height", "width", "bands"]
-    ).to_pylist()
-    for index, row in enumerate(sizes):
-        estimate = (
-            row["source_size_bytes"]
-            if row["original_bytes"]
-            else row["height"] * row["width"] * row["bands"] * _PNG_BYTES_PER_VALUE
-        )
-        if size and size + estimate > shard_bytes:
-            starts.append(index)
-            size = 0.0
-        size += estimate
-    stops = [*starts[1:], tiles.num_rows]
-    return [tiles.slice(a, b - a) for a, b in zip(starts, stops, strict=True)]
+def plan_shards(partitions: Sequence[Partition], shard_bytes: int) -> list[tuple[Span, ...]]:
+    """Cut the tiles that are kept into shards of about `shard_bytes` each, by estimated size.
+
+    One partition's sizes are in memory at a time.
+    """
+    shards: list[tuple[Span, ...]] = []
+    spans: list[Span] = []
+    size = 0
+    for partition in partitions:
+        ends = np.cumsum(_estimate_bytes(partition))
+        start, before = 0, 0
+        while start < len(ends):
+            # The tiles that still fit; at least one, if the shard is empty.
+            stop = int(np.searchsorted(ends, shard_bytes - size + before, side="right"))
+            stop = max(stop, start if spans else start + 1)
+            if stop > start:
+                spans.append(Span(partition, start, stop))
+                size += int(ends[stop - 1]) - before
+                start, before = stop, int(ends[stop - 1])
+            if start < len(ends):
+                shards.append(tuple(spans))
+                spans, size = [], 0
+    return [*shards, tuple(spans)] if spans else shards
 
 
-def write_shard(item: PackItem, target: Path) -> None:
-    """Write one shard, row group by row group, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
+def _estimate_bytes(partition: Partition) -> NDArray[np.int64]:
+    names = ["original_bytes", "source_size_bytes", "height", "width", "bands"]
+    table = partition.read_kept(names)
+    original, source, height, width, bands = (
+        table[name].to_numpy().astype(np.int64) for name in names
+    )
+    drawn = height * width * bands * _PNG_PERCENT // 100
+    return np.asarray(np.where(original == 1, source, drawn))
+
+
+def write_shard(item: PackItem, receipt: Path, target: Path) -> None:
+    """Write one shard, row group by row group, whole or not at all.
+
+    The receipt counts its `tiles` and lists the tiles that could not be packed as `lost`:
+    [tile_id, reason, detail].
+    """
     schema = corpus_schema()
     # Hashes and picture bytes gain nothing from dictionaries or statistics.
     plain = [name for name in schema.names if name not in {"image", "mask", "tile_id", "sha256"}]
-    writer = pq.ParquetWriter(
-        partial, schema, compression="zstd", use_dictionary=plain, write_statistics=plain
-    )
-    with writer:
-        for group in _row_groups(_packed_rows(item), item.row_group_bytes):
-            table = pa.Table.from_pylist(group, schema)
-            writer.write_table(table, row_group_size=len(group))
-    partial.replace(target)
+    packing = _Packing(item)
+    with write_with_receipt(target, receipt) as (partial, note):
+        writer = pq.ParquetWriter(
+            partial, schema, compression="zstd", use_dictionary=plain, write_statistics=plain
+        )
+        tiles = 0
+        with writer:
+            for group in _row_groups(packing.rows(), item.row_group_bytes):
+                table = pa.Table.from_pylist(group, schema)
+                writer.write_table(table, row_group_size=len(group))
+                tiles += len(group)
+        note |= {"tiles": tiles, "lost": packing.lost}
 
 
-def _packed_rows(item: PackItem) -> Iterator[Row]:
-    """Give corpus rows in order; tiles of one image are neighbours, so it is opened once."""
-    rows = pq.read_table(item.plan).to_pylist()
-    for _, tiles in groupby(rows, key=lambda row: (row["dataset"], row["source_path"])):
-        yield from _pack_image(list(tiles), item)
+class _Packing:
+    """Makes the corpus rows of one shard, and notes what it could not make."""
+
+    def __init__(self, item: PackItem) -> None:
+        self._item = item
+        self.lost: list[tuple[str, str, str]] = []
+
+    def rows(self) -> Iterator[Row]:
+        """Give corpus rows in order; tiles of one image are neighbours, so it is opened once."""
+        for span in self._item.spans:
+            tiles = span.partition.read_kept(_COLUMNS)[span.start : span.stop].to_pylist()
+            for _, group in groupby(tiles, key=lambda row: (row["dataset"], row["source_path"])):
+                yield from self._pack_image(list(group))
+
+    def _pack_image(self, tiles: list[Row]) -> Iterator[Row]:
+        """Pack tiles of one image; each that is given is what was measured."""
+        storage = self._item.storages[tiles[0]["dataset"]]
+        done = 0
+        try:
+            for tile, packed in _packed_tiles(tiles, storage, self._item.config):
+                done += 1
+                if packed is None:
+                    detail = f"{tile['source_path']}: not what it was when it was measured"
+                    self.lost.append((tile["tile_id"], "changed", detail))
+                else:
+                    yield packed
+        except UnreadableImage as error:
+            self.lost += [(tile["tile_id"], "vanished", str(error)) for tile in tiles[done:]]
 
 
-def _pack_image(tiles: list[Row], item: PackItem) -> Iterator[Row]:
+def _packed_tiles(
+    tiles: list[Row], storage: Storage, config: SliceConfig
+) -> Iterator[tuple[Row, Row | None]]:
+    """Give each tile with its corpus row, or None if its image or mask has changed."""
     first = tiles[0]
-    storage = item.storages[first["dataset"]]
     mask = _read_mask(storage, first)
     if first["original_bytes"]:
-        yield _corpus_row(first, storage.read_bytes(first["source_path"]), mask)
+        data = storage.read_bytes(first["source_path"])
+        same = hashlib.sha256(data).hexdigest() == first["source_sha256"]
+        yield first, _corpus_row(first, data, mask) if same else None
         return
-    with open_source(storage, first, item.config) as source:
+    with open_source(storage, first, config) as source:
         for tile in tiles:
-            yield _corpus_row(tile, images.encode_png(read_tile(source, tile)), mask)
+            pixels = read_tile(source, tile)
+            same = pixel_hash(pixels) == tile["pixel_hash"]
+            yield tile, _corpus_row(tile, images.encode_png(pixels), mask) if same else None
 
 
 def _read_mask(storage: Storage, tile: Row) -> Any:
@@ -100,7 +172,7 @@ def _read_mask(storage: Storage, tile: Row) -> Any:
     return images.decode_mask(storage.read_bytes(path), path)
 
 
-def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row:
+def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row | None:
     name = Path(tile["source_path"]).stem
     suffix = tile["format"].lower().replace("jpeg", "jpg")
     packed = {
@@ -110,6 +182,8 @@ def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row:
     }
     if mask is not None:
         window = mask[tile["y0"] : tile["y0"] + tile["h"], tile["x0"] : tile["x0"] + tile["w"]]
+        if window.shape[:2] != (tile["h"], tile["w"]):
+            return None
         packed["mask"] = {
             "bytes": images.encode_png(window),
             "path": f"{tile['tile_id']}-mask.png",

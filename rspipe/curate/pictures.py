@@ -4,20 +4,23 @@ They lie in `pictures.parquet` beside the corpus, bounded in number, so that a r
 but the corpus folder, long after the source data has gone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 
 from rspipe.curate.config import SliceConfig
+from rspipe.curate.partition import Partition
 from rspipe.curate.sources import open_source, read_tile
+from rspipe.errors import UnreadableImage
 from rspipe.io import images
 from rspipe.io.storage import Storage
+from rspipe.io.tables import read_table
+from rspipe.schema import TILE_SCHEMA
 
 PICTURES_SCHEMA = pa.schema(
     [
@@ -25,6 +28,7 @@ PICTURES_SCHEMA = pa.schema(
         pa.field("picture", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
     ]
 )
+_FIRSTS = pa.schema([pa.field(n, pa.string()) for n in ("tile_id", "drop_reason", "duplicate_of")])
 _PER_REASON = 48
 _SIDE_PX = 96
 
@@ -39,39 +43,60 @@ class PicturesItem:
     config: SliceConfig
 
 
-def choose_pictures(tiles: pa.Table, hits: pa.Table) -> pa.Table:
+def choose_pictures(partitions: Sequence[Partition], hits: pa.Table) -> pa.Table:
     """Choose dropped tiles, the first of each reason by id, and the tiles they are matched with.
 
+    One partition's tiles are in memory at a time, and of them a few columns.
+
     Args:
-        tiles: the tile table with its final fates.
+        partitions: the tiles with their final fates.
         hits: the benchmark hits.
+
+    Returns:
+        TILE_SCHEMA rows, sorted by id.
     """
-    wanted: set[str] = set()
-    measured = tiles.filter(pc.and_(tiles["pixel_hash"].is_valid(), tiles["drop_stage"].is_valid()))
-    for reason in measured["drop_reason"].unique().to_pylist():
-        if reason == "benchmark_split":
-            continue
-        of_reason = measured.filter(pc.equal(measured["drop_reason"], reason))
-        for row in _first_by_id(of_reason):
-            wanted |= {row["tile_id"], row["duplicate_of"]} - {None}
-    pairs = hits.select(["tile_id", "benchmark_tile_id"]).to_pylist()
-    wanted |= {hit["benchmark_tile_id"] for hit in pairs if hit["tile_id"] in wanted}
-    chosen = tiles.filter(pc.is_in(tiles["tile_id"], pa.array(sorted(wanted), pa.string())))
-    return chosen.sort_by("tile_id")
+    firsts = _FIRSTS.empty_table()
+    for partition in partitions:
+        firsts = _first_by_reason(pa.concat_tables([firsts, _dropped(partition)]))
+    chosen = pa.concat_arrays([*firsts["tile_id"].chunks, *firsts["duplicate_of"].chunks])
+    matched = hits.filter(pc.is_in(hits["tile_id"], chosen))["benchmark_tile_id"].combine_chunks()
+    wanted = pa.concat_arrays([chosen, matched]).unique().drop_null()
+    found = [_rows_of(partition, wanted) for partition in partitions]
+    return pa.concat_tables([TILE_SCHEMA.empty_table(), *found]).sort_by("tile_id")
 
 
-def _first_by_id(tiles: pa.Table) -> list[dict[str, Any]]:
-    return list(
-        tiles.select(["tile_id", "duplicate_of"]).sort_by("tile_id")[:_PER_REASON].to_pylist()
-    )
+def _dropped(partition: Partition) -> pa.Table:
+    """Measured tiles that were dropped."""
+    table = partition.read_tiles([*_FIRSTS.names, "pixel_hash"])
+    wanted = pc.and_(table["pixel_hash"].is_valid(), table["drop_reason"].is_valid())
+    held_out = pc.equal(table["drop_reason"], "benchmark_split")
+    return table.filter(pc.and_not(wanted, held_out)).select(_FIRSTS.names)
+
+
+def _first_by_reason(dropped: pa.Table) -> pa.Table:
+    reasons = sorted(dropped["drop_reason"].unique().to_pylist())
+    of_reason = (dropped.filter(pc.equal(dropped["drop_reason"], r)) for r in reasons)
+    firsts = [table.sort_by("tile_id")[:_PER_REASON] for table in of_reason]
+    return pa.concat_tables([_FIRSTS.empty_table(), *firsts])
+
+
+def _rows_of(partition: Partition, wanted: pa.Array) -> pa.Table:
+    ids = partition.read_tiles(["tile_id"])["tile_id"]
+    is_wanted = pc.is_in(ids, wanted)
+    if not pc.any(is_wanted).as_py():
+        return TILE_SCHEMA.empty_table()
+    return partition.read_tiles(TILE_SCHEMA.names).filter(is_wanted)
 
 
 def draw_pictures(item: PicturesItem) -> pa.Table:
-    """Draw every chosen tile as a PNG of at most 96 px a side."""
+    """Draw the chosen tiles as PNGs of at most 96 px a side, those whose images are still there."""
     rows = []
-    for tile in pq.read_table(item.plan).to_pylist():
-        with open_source(item.storages[tile["dataset"]], tile, item.config) as source:
-            pixels = read_tile(source, tile)
+    for tile in read_table(item.plan, TILE_SCHEMA).to_pylist():
+        try:
+            with open_source(item.storages[tile["dataset"]], tile, item.config) as source:
+                pixels = read_tile(source, tile)
+        except UnreadableImage:
+            continue
         data = images.encode_png(_fit(images.to_rgb(pixels)))
         rows.append(
             {

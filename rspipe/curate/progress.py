@@ -1,6 +1,10 @@
 """How a long step tells how far it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
+
+from tqdm import tqdm
 
 
 class Progress(Protocol):
@@ -12,3 +16,16 @@ class Progress(Protocol):
 
 def quiet(step: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Give a progress that is drawn on the terminal, each step in its turn."""
+    with tqdm(desc=f"  {title}") as bar:
+
+        def show(step: str, done: int, total: int) -> None:
+            bar.set_description(f"  {title}, {step}", refresh=False)
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        yield show

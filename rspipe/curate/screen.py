@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rspipe.curate.config import ScreenConfig
+from rspipe.io.tables import read_table
 from rspipe.schema import FATE_FIELDS, TILE_SCHEMA
 
 VERSION = 1
@@ -63,7 +63,7 @@ class ScreenItem:
 
 def screen_part(item: ScreenItem) -> pa.Table:
     """Screen one partition."""
-    return screen(pq.read_table(item.part, schema=TILE_SCHEMA), item.config)
+    return screen(read_table(item.part, TILE_SCHEMA), item.config)
 
 
 def screen(tiles: pa.Table, config: ScreenConfig) -> pa.Table:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rspipe.curate.carry import carry_boxes
 from rspipe.curate.config import SliceConfig
@@ -24,7 +23,8 @@ from rspipe.curate.windows import Cut, lay_cuts, scale_to
 from rspipe.errors import UnreadableImage
 from rspipe.io import images
 from rspipe.io.storage import Storage
-from rspipe.schema import TILE_SCHEMA, Box, DatasetCard
+from rspipe.io.tables import read_table
+from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA, Box, DatasetCard
 
 VERSION = 5
 
@@ -53,7 +53,7 @@ def slice_images(item: SliceItem) -> pa.Table:
     Rows turn into Arrow by the hundred: a scene of many tiles is never a list of Python objects.
     """
     batches: list[pa.RecordBatch] = []
-    for row in pq.read_table(item.part).to_pylist():
+    for row in read_table(item.part, IMAGE_SCHEMA).to_pylist():
         if row["drop_stage"] is None or is_held_out(row):
             batches += _slice_image(row, item)
     return pa.Table.from_batches(batches, TILE_SCHEMA).combine_chunks()

@@ -30,7 +30,7 @@ MOST_BYTES_IN_MEMORY = 2**30
 _OPEN_CONTAINERS = 4  # per process
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileEntry:
     """One file, or one member of a container."""
 
@@ -78,6 +78,12 @@ class Storage:
         """Whether the root is a folder that can be listed."""
         fs, path = self._place
         return bool(fs.isdir(path))
+
+    def has(self, path: str) -> bool:
+        """Whether a plain file, or a link, lies at a path."""
+        fs, _ = self._place
+        full = self._full(path)
+        return bool(fs.exists(full)) or (self.is_local and Path(full).is_symlink())
 
     def below(self, folder: str) -> "Storage":
         """Return the storage of a folder below the root."""

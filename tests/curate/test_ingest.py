@@ -5,9 +5,10 @@ import os
 import pytest
 
 from rspipe.catalog import load_card
-from rspipe.curate.config import CurateRecipe
+from rspipe.curate.config import CurateHow, CurateRecipe
 from rspipe.curate.datasets import list_datasets
-from rspipe.curate.ingest import ingest, partitions
+from rspipe.curate.ingest import IngestItem, ingest
+from rspipe.curate.listing import write_listing
 from rspipe.errors import RecipeError
 from rspipe.io.images import encode_png
 
@@ -27,7 +28,9 @@ def rows(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture if content is None else content)
         (dataset,) = list_datasets(CurateRecipe(name="t", data=tmp_path / "data"))
-        tables = [ingest(item) for item in partitions(dataset, 2)]
+        listed = write_listing(dataset, tmp_path / "stages", CurateHow(files_per_partition=2))
+        parts = [listed.folder.part(i) for i in range(listed.n_partitions)]
+        tables = [ingest(IngestItem(listed.storage, listed.card, part)) for part in parts]
         return {row["source_path"]: row for table in tables for row in table.to_pylist()}
 
     rows.folder = tmp_path / "data/set"

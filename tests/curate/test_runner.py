@@ -39,7 +39,7 @@ MOMENTS = {
     "in exclude": lambda c: parts(c, "exclude") >= 1,
     "in slice": lambda c: parts(c, "slice") >= 2,
     "late in slice": lambda c: parts(c, "slice") >= 6,
-    "after dedup": lambda c: any(c.stages.glob("dedup-*/fates.parquet")),
+    "after dedup": lambda c: parts(c, "dedup") >= 1,
     "after leakage": lambda c: any(c.stages.glob("leakage-*/hits.parquet")),
     "in pack": lambda c: any(c.stages.glob("pack-*/data")),
     "while pictures are drawn": lambda c: any(c.stages.glob("pack-*/data/train-*.parquet")),

@@ -1,0 +1,74 @@
+"""Write a corpus's manifest and card, and put the finished corpus in its place."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import rspipe
+from rspipe.corpus.card import write_card
+from rspipe.corpus.format import MANIFEST
+from rspipe.curate.config import CurateRecipe
+from rspipe.curate.ledger import Counts, build_funnel, held_out_benchmarks
+from rspipe.io.provenance import code_commit
+from rspipe.io.tables import read_json, write_json
+from rspipe.schema import SCHEMA_VERSION
+
+
+def publish(
+    recipe: CurateRecipe,
+    folder: Path,
+    corpus_fingerprint: str,
+    counts: Counts,
+    checksums: dict[str, str],
+) -> list[dict[str, Any]]:
+    """Write manifest and card, then put the corpus in its place.
+
+    Args:
+        recipe: names the corpus and its place.
+        folder: where its shards and its ledger lie.
+        corpus_fingerprint: hash of all that made it.
+        counts: of the rows of its ledger.
+        checksums: SHA-256 of each file, by posix path in the folder.
+
+    Returns:
+        The funnel.
+    """
+    funnel = build_funnel(counts)
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": recipe.name,
+        "fingerprint": corpus_fingerprint,
+        "rspipe_version": rspipe.__version__,
+        "code_commit": code_commit(),
+        "recipe": recipe.model_dump(mode="json"),
+        "funnel": funnel,
+        "files": checksums,
+    }
+    write_card(folder, manifest, held_out_benchmarks(counts))
+    write_json(manifest, folder / MANIFEST)
+    _replace_folder(folder, recipe.corpus_folder)
+    return funnel
+
+
+def is_published(folder: Path, corpus_fingerprint: str) -> bool:
+    """Whether the corpus lies there, and lacks nothing.
+
+    One that lacks tiles, since their images had gone when they were to be packed, is built again:
+    they may be back.
+    """
+    if not (folder / MANIFEST).is_file():
+        return False
+    manifest = read_json(folder / MANIFEST)
+    lost = manifest["funnel"][-1]["dropped"]
+    return manifest["fingerprint"] == corpus_fingerprint and not lost
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Move a finished folder into place; what was there before goes only then."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
