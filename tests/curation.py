@@ -16,7 +16,7 @@ stages: {stages}
 what:
   slice: {{tile_px: 64, stride_px: 64, larger_than_px: 128}}
   screen: {{max_nodata_fraction: 0.25, max_flatness: 0.95}}
-how: {{workers: {workers}, dashboard: false}}
+how: {{workers: {workers}, dashboard: false, files_per_partition: {files_per_partition}}}
 """
 
 
@@ -27,6 +27,7 @@ class Curation:
     folder: Path
     data: Path
     workers: int = 2
+    files_per_partition: int = 128
 
     @property
     def corpus(self) -> Path:
@@ -40,7 +41,13 @@ class Curation:
         self.folder.mkdir(exist_ok=True)
         recipe = self.folder / "curate.yaml"
         recipe.write_text(
-            RECIPE.format(data=self.data, out=self.corpus, stages=self.stages, workers=self.workers)
+            RECIPE.format(
+                data=self.data,
+                out=self.corpus,
+                stages=self.stages,
+                workers=self.workers,
+                files_per_partition=self.files_per_partition,
+            )
         )
         command = [sys.executable, "-m", "rspipe.cli", "curate", str(recipe)]
         log = (self.folder / "log.txt").open("a")

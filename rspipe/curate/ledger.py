@@ -1,4 +1,4 @@
-"""The ledger: one row for every file, cut image and tile ever seen; and the funnel, counted from it."""
+"""The ledger: one row for every file, cut image and tile; and the funnel, counted from it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

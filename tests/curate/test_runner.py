@@ -47,8 +47,8 @@ MOMENTS = {
 }
 
 
-def test_one_worker_gives_the_same_bytes_as_two(small, tmp_path):
-    alone = replace(small, folder=tmp_path / "c", workers=1)
+def test_one_worker_and_other_partitions_give_the_same_bytes(small, tmp_path):
+    alone = replace(small, folder=tmp_path / "c", workers=1, files_per_partition=37)
     alone.run()
     assert digests(alone) == digests(small)
     assert len(digests(small)) >= 3
