@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rspipe.curate.dedup import kernels
 from rspipe.curate.dedup.groups import distinct_rows
 
 
@@ -41,3 +42,14 @@ def test_members_are_spread_in_the_order_asked_for(limit):
     pieces = list(rows.members().spread(chosen, limit))
     want = [(p, r) for p, g in enumerate(chosen) for r in np.flatnonzero(rows.group == g)]
     assert [(p, r) for at, row in pieces for p, r in zip(at, row, strict=True)] == want
+
+
+def test_rows_that_mix_to_one_word_stay_apart():
+    """The word is a hint; here a second row is made that has the word of the first."""
+    rows = np.array([[3, 5], [4, 0]], dtype=np.uint64)
+    words = np.empty((2, 1), dtype=np.uint64)
+    kernels.mix_rows(rows[:, :1].copy(), words)
+    rows[1, 1] = words[0, 0] ^ words[1, 0] ^ rows[0, 1]
+    kernels.mix_rows(rows, words)
+    assert words[0, 0] == words[1, 0]
+    assert distinct_rows(rows).group.tolist() == [0, 1]

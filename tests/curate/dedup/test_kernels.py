@@ -44,3 +44,38 @@ def test_partition_keeps_every_hash_with_its_owner_and_their_order_within_a_part
         inside = out[starts[part] : starts[part + 1]]
         assert (np.diff(inside[:, 1].astype(np.int64)) > 0).all()
         assert all(kernels.slot_of(word, mask, 3) == part for word in inside[:, 0])
+
+
+def look_up_all(words, max_bits, room, capacity):
+    """Look words up in a single slot of themselves; [owner, id] of all found, and the steps."""
+    masks = np.array([1 << 63], dtype=np.uint64)
+    entries = np.empty((len(words), 2), dtype=np.uint64)
+    parts = kernels.partition(words[:, None], (0, 1), 0, masks[0], 1, entries)
+    starts = np.zeros((1 << 2) + 2, dtype=np.uint32)
+    hashes = np.zeros(len(words) + kernels.PADDING, dtype=np.uint64)
+    ids = np.empty(len(words), dtype=np.uint32)
+    assert kernels.fill_slots(entries, masks[0], 2, starts, hashes, ids) == len(words)
+    index, key = (starts[:-1], (hashes, ids)), (masks, 0, 2)
+    found, begin, steps = [], 0, 0
+    while begin < len(words):
+        begin, count, _ = kernels.look_up(
+            entries, parts, begin, key, *index, max_bits, room[:capacity]
+        )
+        found += room[:count].tolist()
+        steps += 1
+    return sorted(found), steps
+
+
+def test_a_look_up_stops_before_its_room_is_full_and_goes_on_where_it_stopped():
+    crowd = np.full(50, WORDS[0]) ^ (np.uint64(1) << np.arange(50, dtype=np.uint64))
+    room = np.full((200, 2), 2**64 - 1, dtype=np.uint64)
+    found, steps = look_up_all(crowd, 2, room, capacity=148)
+    assert steps > 10
+    assert found == [[owner * 8, i] for owner in range(50) for i in range(50)]
+    assert (room[148:] == 2**64 - 1).all()
+
+
+def test_no_place_in_a_full_slot_is_overlooked():
+    strangers = WORDS[:100] | np.uint64(1 << 63)
+    room = np.empty((200, 2), dtype=np.uint64)
+    assert look_up_all(strangers, 2, room, 200)[0] == [[i * 8, i] for i in range(100)]

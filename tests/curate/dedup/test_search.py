@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rspipe.curate.dedup import engine
+from rspipe.curate.dedup.keys import exact_families
 from rspipe.curate.dedup.search import (
     grouped_orientation_pairs,
     iter_orientation_pairs,
@@ -43,11 +44,14 @@ def test_no_pair_within_the_radius_is_lost_and_none_is_added(seed, counts, bits)
 
 @pytest.mark.parametrize("threads", [2, 5])
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, threads):
+    hashes = clustered(3, 8 * 1000).reshape(-1, 8)
+    whole = triples(orientation_pairs(hashes, None, 8))
     monkeypatch.setattr(engine, "_MIN_SLICE_ROWS", 100)
     monkeypatch.setattr(engine, "_STEP_PAIRS", 50)
-    hashes = clustered(3, 8 * 1000).reshape(-1, 8)
     alone = list(iter_orientation_pairs(hashes, None, 8, threads=1, chunk_pairs=1000))
     assert len(alone) > 3
+    pieces = np.concatenate([triples(block) for block in alone])
+    np.testing.assert_array_equal(pieces[np.lexsort(pieces.T[::-1])], whole)
     together = iter_orientation_pairs(hashes, None, 8, threads=threads, chunk_pairs=1000)
     for got, want in zip(together, alone, strict=True):
         np.testing.assert_array_equal(triples(got), triples(want))
@@ -91,6 +95,32 @@ def test_every_orientation_within_the_radius_is_found(seed, counts, bits, orient
     np.testing.assert_array_equal(
         found.distance_bits, np.bitwise_count(queries[found.copy, 0] ^ turned)
     )
+
+
+@pytest.mark.parametrize("max_bits", [0, 1, 2, 3, 4, 5, 6, 8])
+def test_every_family_of_keys_finds_the_same_matches(monkeypatch, max_bits):
+    """Large sets use other keys than small ones; here each is used on a small one."""
+    hashes = clustered(max_bits, 8 * 200).reshape(-1, 8)
+    hashes[:30, 0] = hashes[30:60, 3]
+    want = brute_force_orientations(hashes, None, max_bits, 8)
+    assert len(want) >= 20
+    families = [f for f in exact_families(max_bits) if f.keys <= 600]
+    assert len(families) > 4
+    for family in families:
+        monkeypatch.setattr(engine, "agreement_masks", lambda *_, chosen=family: chosen.masks())
+        found = orientation_pairs(hashes, None, max_bits, threads=1)
+        np.testing.assert_array_equal(triples(found), want, err_msg=str(family))
+
+
+def test_a_crowd_in_one_ball_is_complete():
+    """Slots fuller than one comparison, and rows with equal hashes, within one set."""
+    rng = np.random.default_rng(1)
+    flips = np.uint64(1) << rng.integers(0, 64, (3, 400, 8), dtype=np.uint64)
+    hashes = np.bitwise_xor.reduce(flips, axis=0) ^ np.uint64(0x123456789ABCDEF)
+    hashes[50:90] = hashes[0]
+    hashes[90:95, 0] = hashes[0, 0]
+    want = brute_force_orientations(hashes, None, 4, 8)
+    np.testing.assert_array_equal(triples(orientation_pairs(hashes, None, 4)), want)
 
 
 def test_blocks_hold_every_match_once():
