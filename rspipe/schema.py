@@ -78,6 +78,14 @@ class Download(Strict):
     """Behind a login, a form or a drive's click-through: a person fetches it, into `path`."""
 
 
+_DESCRIBING = {
+    *("title", "aliases", "annotations", "sources", "n_images", "counts", "image_px", "platform"),
+    *("sensors", "licence_note", "n_classes", "urls", "hf_id", "downloads", "size_bytes"),
+    *("citation", "doi", "arxiv", "shares_imagery_with", "known_faults"),
+}
+"""Fields of a card that no reader, stage or evaluator looks at."""
+
+
 class DatasetCard(Strict):
     """What is known of one public dataset: data, not code. Unknown fields stay null."""
 
@@ -150,6 +158,13 @@ class DatasetCard(Strict):
     shares_imagery_with: tuple[str, ...] = ()
     """Cards of the same imagery and places: pictures of one may occur, or be cut, in the other."""
     known_faults: tuple[str, ...] = ()
+
+    def deciding(self) -> dict[str, Any]:
+        """The fields that change what is made of the dataset: the others only describe it.
+
+        Results are fingerprinted by these, so that a mended citation makes nothing anew.
+        """
+        return self.model_dump(mode="json", exclude=_DESCRIBING)
 
     def is_benchmark(self, split: str | None) -> bool:
         """Whether images of this split are held out from every corpus."""

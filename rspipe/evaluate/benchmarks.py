@@ -185,7 +185,7 @@ def _fingerprint(
     card: DatasetCard, records: list[ImageRecord], folds: tuple[Fold, ...], tree: FileTree
 ) -> str:
     return fingerprint(
-        card,
+        card.deciding(),
         [record.model_dump(mode="json") for record in records],
         [[fold.train.tolist(), fold.test.tolist()] for fold in folds],
         [[entry.path, entry.size_bytes] for entry in tree.files],

@@ -79,6 +79,18 @@ def test_a_truncated_archive_is_one_entry_with_its_fault_or_members_that_say_so(
                 storage.read_bytes(entry.path)
 
 
+def test_a_tar_that_was_cut_between_members_or_damaged_says_that_members_may_be_missing(tmp_path):
+    write_tar(tmp_path / "s.tar")
+    whole = bytearray((tmp_path / "s.tar").read_bytes())
+    (tmp_path / "cut.tar").write_bytes(whole[:1024])
+    whole[1024 + 200] ^= 0xFF
+    (tmp_path / "damaged.tar").write_bytes(whole)
+    faults = {e.path: e.fault for e in Storage(str(tmp_path)).scan() if e.fault}
+    assert set(faults) == {"cut.tar/(end)", "damaged.tar/(end)"}
+    assert "end mark" in faults["cut.tar/(end)"]
+    assert "byte 1,024" in faults["damaged.tar/(end)"]
+
+
 def test_a_container_that_changes_is_opened_anew(tmp_path):
     write_zip(tmp_path / "s.zip")
     storage = Storage(str(tmp_path))

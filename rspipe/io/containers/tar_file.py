@@ -30,6 +30,8 @@ _OPENERS: dict[str, Callable[..., Any]] = {
     ".txz": lzma.LZMAFile,
 }
 COMPRESSED_SUFFIXES = tuple(_OPENERS)
+END = "(end)"
+"""Name under which the ledger lists what is wrong with the end of an archive."""
 
 
 class TarContainer:
@@ -48,9 +50,19 @@ class TarContainer:
 
     @cached_property
     def _members(self) -> tuple[Member, ...]:
-        return without_doubles(
-            Member(_name(info), info.size, _fault(info)) for info in self._infos.values()
-        )
+        found = [Member(_name(info), info.size, _fault(info)) for info in self._infos.values()]
+        fault = self._fault_of_end()
+        return without_doubles([*found, Member(END, 0, fault)] if fault else found)
+
+    def _fault_of_end(self) -> str | None:
+        """Say what is wrong with the place where the members end: Python's tarfile does not."""
+        self._stream.seek(self._tar.offset)
+        mark = self._stream.read(tarfile.BLOCKSIZE)
+        if not any(mark) and len(mark) == tarfile.BLOCKSIZE:
+            return None
+        if mark:
+            return f"a damaged header at byte {self._tar.offset:,}: what follows cannot be found"
+        return "the archive ends without its end mark: members may be missing"
 
     @cached_property
     def _infos(self) -> dict[int, tarfile.TarInfo]:
