@@ -78,7 +78,7 @@ def write_listing(dataset: Dataset, stages: Path, how: CurateHow) -> Listed:
         lines.append(line)
         digest.update(repr((line, entry.size_bytes, entry.mtime_ns)).encode())
     cuts = _cuts([line[1] for line in lines], how.files_per_partition)
-    content = fingerprint(VERSION, dataset.card, digest.hexdigest())
+    content = fingerprint(VERSION, dataset.card.deciding(), digest.hexdigest())
     folder = StageFolder.of(stages, "listing", VERSION, cuts, content)
     for index, (start, stop) in enumerate(cuts):
         target = folder.part(index)

@@ -12,6 +12,7 @@ from rspipe.io.transfer import web_address
 from rspipe.io.unpack import is_archive
 from rspipe.readers import READERS
 from rspipe.readers.base import SHARED_OPTIONS
+from rspipe.schema import DatasetCard
 
 CARDS = list(catalog().values())
 SPDX = get_spdx_licensing()
@@ -135,3 +136,10 @@ def test_an_alias_finds_its_card_and_a_folder_keeps_its_own_name(tmp_path):
 def test_an_unknown_name_is_told_the_nearest_one():
     with pytest.raises(RecipeError, match="did you mean 'loveda'"):
         catalog_card("lovda")
+
+
+def test_a_mended_citation_makes_nothing_anew_but_a_licence_does():
+    card = DatasetCard(name="x", licence="MIT")
+    same = card.model_copy(update={"citation": "A et al.", "known_faults": ("a typo",)})
+    assert card.deciding() == same.deciding()
+    assert card.deciding() != card.model_copy(update={"licence": "CC0-1.0"}).deciding()
