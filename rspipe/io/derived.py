@@ -1,4 +1,4 @@
-"""Images that no single file is: mosaics, band stacks and HDF sub-datasets, made by GDAL on demand.
+"""Images that no single file is: mosaics, band stacks and HDF sub-datasets, made on demand.
 
 The product lies in the storage's cache under a fingerprint of what it is made of, so it is made
 once, and again where the cache has gone.
@@ -11,6 +11,7 @@ from pathlib import Path
 import rasterio
 
 from rspipe.io import gdal_child
+from rspipe.io.stacks import stack
 from rspipe.io.storage import Storage
 from rspipe.recipe import fingerprint
 from rspipe.schema import Derivation
@@ -60,8 +61,8 @@ def _product(storage: Storage, path: str, rule: Derivation) -> Path:
     name = fingerprint(_VERSION, storage.root, rule, stamps)
     product = folder / f"{name}{'.vrt' if virtual else '.tif'}"
     if not product.is_file():
-        with ExitStack() as stack:
-            local = {file: stack.enter_context(storage.local_file(file)) for file in files}
+        with ExitStack() as opened:
+            local = {file: opened.enter_context(storage.local_file(file)) for file in files}
             _make(local, product, path, rule, virtual)
     return product
 
@@ -75,11 +76,14 @@ def _make(
             local[container], names, product, path, nodata=rule.nodata, valid_range=rule.valid_range
         )
         return
+    separate = rule.kind == "stack"
+    if separate and stack(local, product, virtual=virtual, nodata=rule.nodata):
+        return
     gdal_child.combine(
         local,
         product,
         path,
-        separate=rule.kind == "stack",
+        separate=separate,
         virtual=virtual,
         nodata=rule.nodata,
     )

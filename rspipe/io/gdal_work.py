@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 from osgeo import gdal
@@ -41,23 +40,9 @@ def describe(_: dict[str, Any]) -> dict[str, Any]:
 
 def combine(work: dict[str, Any]) -> dict[str, Any]:
     """Mosaic or stack rasters into a VRT, or into a GeoTIFF where the files will not stay."""
-    placed = [gdal.Open(f).GetGeoTransform(can_return_null=True) for f in work["files"]]
-    if all(placed):
-        made = _build_vrt(work)
-    elif work["separate"] and not any(placed):
-        made = _stack_as_they_lie(work)
-    else:
-        where = work["files"][placed.index(None)]
-        raise RuntimeError(f"{where} has no georeference: there is no telling where it belongs")
-    if not work["virtual"]:
-        made = gdal.Translate(work["target"], made, format="GTiff", creationOptions=_GTIFF)
-    if made is None:
-        raise RuntimeError(gdal.GetLastErrorMsg() or "nothing was made")
-    made.FlushCache()
-    return {}
-
-
-def _build_vrt(work: dict[str, Any]) -> Any:
+    for file in work["files"]:
+        if gdal.Open(file).GetGeoTransform(can_return_null=True) is None:
+            raise RuntimeError(f"{file} has no georeference: there is no telling where it belongs")
     options = gdal.BuildVRTOptions(
         separate=work["separate"],
         resolution="highest",
@@ -65,32 +50,14 @@ def _build_vrt(work: dict[str, Any]) -> Any:
         VRTNodata=work["nodata"],
         strict=True,
     )
-    return gdal.BuildVRT(work["target"] if work["virtual"] else "", work["files"], options=options)
-
-
-def _stack_as_they_lie(work: dict[str, Any]) -> Any:
-    """Stack files without georeference, which BuildVRT refuses: they must have one size."""
-    sources = [gdal.Open(file) for file in work["files"]]
-    sizes = {(source.RasterYSize, source.RasterXSize) for source in sources}
-    if len(sizes) > 1:
-        told = " and ".join(f"{height}x{width}" for height, width in sorted(sizes))
-        raise RuntimeError(f"bands without georeference have several sizes: {told}")
-    height, width = sizes.pop()
-    target = work["target"] if work["virtual"] else ""
-    stack = gdal.GetDriverByName("VRT").Create(target, width, height, 0)
-    for index, (file, source) in enumerate(zip(work["files"], sources, strict=True), start=1):
-        band = source.GetRasterBand(1)
-        stack.AddBand(band.DataType)
-        out = stack.GetRasterBand(index)
-        nodata = band.GetNoDataValue() if work["nodata"] is None else work["nodata"]
-        if nodata is not None:
-            out.SetNoDataValue(nodata)
-        xml = (
-            f'<SimpleSource><SourceFilename relativeToVRT="0">{escape(file)}</SourceFilename>'
-            "<SourceBand>1</SourceBand></SimpleSource>"
-        )
-        out.SetMetadataItem("source_0", xml, "new_vrt_sources")
-    return stack
+    virtual = work["virtual"]
+    made = gdal.BuildVRT(work["target"] if virtual else "", work["files"], options=options)
+    if made is not None and not virtual:
+        made = gdal.Translate(work["target"], made, format="GTiff", creationOptions=_GTIFF)
+    if made is None:
+        raise RuntimeError(gdal.GetLastErrorMsg() or "nothing was made")
+    made.FlushCache()
+    return {}
 
 
 def extract(work: dict[str, Any]) -> dict[str, Any]:

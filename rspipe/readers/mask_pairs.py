@@ -62,6 +62,8 @@ class MaskPairs:
     pairs: a list of rules, each with the options above; a file plays its part in the first.
     split_lists: split → text file with the names that belong to it.
 
+    Without these options, and for files that they leave over, usual names are tried.
+
     Of several images of one key the preferred product counts; the others, and lesser masks, are
     sidecars. Two equally preferred masks of one image are faults: neither is taken.
     """
@@ -77,12 +79,12 @@ class MaskPairs:
         """List images with their masks; a mask is a sidecar, also without its image."""
         lists = read_split_lists(tree, card)
         beside = Listing(sidecars=companions(tree) | lists.sidecars, faults=lists.faults)
-        if any(option in card.options for option in (*_RULE_OPTIONS, "pairs")):
-            rules = _rules(card)
-        else:
-            rules = _guesses(tree.image_paths)
         listing, free = Listing(), tree.image_paths
-        for rule in rules:
+        for rule in _rules(card):
+            listing |= _pair(free, *rule, lists, card)
+            free = tuple(path for path in free if not _is_known(path, listing))
+        # What no rule of the card speaks of may still be masks: those must not pass for images.
+        for rule in _guesses(free):
             listing |= _pair(free, *rule, lists, card)
             free = tuple(path for path in free if not _is_known(path, listing))
         return listing | beside
@@ -93,7 +95,10 @@ def _is_known(path: str, listing: Listing) -> bool:
 
 
 def _rules(card: DatasetCard) -> Iterator[tuple[Part, Part]]:
-    rules: Sequence[Mapping[str, Any]] = card.options.get("pairs", [card.options])
+    declared = any(option in card.options for option in _RULE_OPTIONS)
+    rules: Sequence[Mapping[str, Any]] = card.options.get(
+        "pairs", [card.options] if declared else []
+    )
     for rule in rules:
         if rule is not card.options:
             _check_options(rule, card)

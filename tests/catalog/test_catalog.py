@@ -18,7 +18,7 @@ CARDS = list(catalog().values())
 SPDX = get_spdx_licensing()
 LAYOUTS = {
     "change_pairs", "coco", "dota", "fair1m", "fmow", "hrsc", "image_folder", "mask_pairs",
-    "modis_hdf", "parquet", "scenes", "spacenet", "voc", "webdataset", "xview", "yolo",
+    "modis_hdf", "parquet", "scenes", "spacenet", "voc", "webdataset", "xbd", "xview", "yolo",
 }  # fmt: skip
 BENCHMARKS = (
     "aid", "dior", "dior_r", "dota_v1", "dota_v1_5", "dota_v2", "eurosat", "fmow", "inria",

@@ -5,7 +5,7 @@ from tests.fakes import Expected, write_files
 _OPTIONS = {
     "image_suffix": "_rgb",
     "mask_suffix": "_seg",
-    "sidecars": {r"_dem\.tif$": "elevation", r"_sar\.tif$": "radar"},
+    "sidecars": {r"_dem\.tif$": "elevation"},
     "split_patterns": {"test": "(^|/)(duesseldorf|herne|neuss)/", "train": "/"},
 }
 
@@ -15,6 +15,6 @@ def write(root):
     for city, split in (("aachen", "train"), ("herne", "test")):
         place = f"{city}/290_5626"
         images[f"{place}_rgb.jp2"] = {"split": split, "mask_path": f"{place}_seg.tif"}
-        sidecars |= {f"{place}_seg.tif", f"{place}_dem.tif", f"{place}_sar.tif"}
+        sidecars |= {f"{place}_seg.tif", f"{place}_dem.tif"}
     write_files(root, dict.fromkeys([*images, *sidecars]))
     return Expected("mask_pairs", images, frozenset(sidecars), options=_OPTIONS)

@@ -48,7 +48,11 @@ _BARN = [(900.0, 1000.0), (1000.0, 1000.0), (950.0, 1020.5), (900.0, 1000.0)]
 
 def write(root):
     images, sidecars, files = {}, set(), {}
-    for split, place in (("train", "harvey_00000072"), ("tier3", "joplin_00000001")):
+    for split, place in (
+        ("train", "harvey_00000072"),
+        ("tier3", "joplin_00000001"),
+        ("hold", "palu_00000003"),
+    ):
         for time, other, damage, date in (
             ("pre", "post", (None, None), "2016-11-08T16:52:40.000Z"),
             ("post", "pre", ("destroyed", "no-damage"), "2017-08-31T17:24:05.000Z"),

@@ -15,7 +15,7 @@ from rspipe.io.derived import local_raster
 from rspipe.io.storage import Storage
 from rspipe.schema import Derivation
 
-pytestmark = pytest.mark.skipif(
+needs_bindings = pytest.mark.skipif(
     gdal_child.describe() is None, reason="the GDAL bindings are not installed; see rspipe doctor"
 )
 SCENE = np.random.default_rng(0).integers(1, 5000, (3, 20, 30), dtype=np.uint16)
@@ -86,12 +86,24 @@ def test_a_stack_is_its_files_in_their_order_where_they_lie(storage, bands):
     np.testing.assert_array_equal(read(storage, turned)[0], SCENE[::-1])
 
 
+def test_bands_of_one_grid_need_no_bindings(storage, bands, monkeypatch):
+    monkeypatch.setattr(gdal_child, "_PROGRAM", storage.cache / "no such program")
+    np.testing.assert_array_equal(read(storage, bands)[0], SCENE)
+
+
+def test_a_declared_fill_value_counts_before_the_files_own(storage, bands):
+    filled = bands.model_copy(update={"nodata": 7.0})
+    assert read(storage, filled)[1]["nodata"] == 7
+
+
+@needs_bindings
 def test_a_mosaic_is_the_scene_that_its_tiles_were_cut_from(storage, tiles):
     values, profile, _ = read(storage, tiles)
     np.testing.assert_array_equal(values, SCENE)
     assert profile["transform"] == from_origin(0, 200, 10, 10)
 
 
+@needs_bindings
 def test_a_hole_in_a_mosaic_has_no_data(storage, tiles):
     holed = tiles.model_copy(update={"members": tiles.members[1:]})
     with local_raster(storage, "made", holed.model_dump_json()) as file, rasterio.open(file) as d:
@@ -109,10 +121,11 @@ def test_bands_without_georeference_stack_by_their_pixels(storage, data):
     np.testing.assert_array_equal(values, SCENE)
     assert profile["crs"] is None
     write(data / "c.tif", SCENE[:1, :5], crs=None)
-    with pytest.raises(UnreadableImage, match="several sizes: 5x30 and 20x30"):
+    with pytest.raises(UnreadableImage, match="several grids: 20x30 and 5x30 px"):
         read(storage, rule)
 
 
+@needs_bindings
 def test_a_coarse_band_is_brought_to_the_finest_grid(storage, data):
     write(data / "fine.tif", SCENE[:1])
     write(data / "coarse.tif", SCENE[1:2, ::2, ::2], size=20.0)
@@ -122,7 +135,7 @@ def test_a_coarse_band_is_brought_to_the_finest_grid(storage, data):
     np.testing.assert_array_equal(values[1, ::2, ::2], SCENE[1, ::2, ::2])
 
 
-@pytest.mark.parametrize("kind", ["bands", "tiles"])
+@pytest.mark.parametrize("kind", ["bands", pytest.param("tiles", marks=needs_bindings)])
 def test_members_of_an_archive_read_the_same_and_no_copy_stays(request, storage, data, kind):
     rule = request.getfixturevalue(kind)
     plain = read(storage, rule)[0]
@@ -167,12 +180,15 @@ def test_workers_that_want_one_product_at_once_all_get_it(storage, bands):
     assert len(list((storage.cache / "derived").iterdir())) == 1
 
 
+@needs_bindings
 def test_members_that_do_not_fit_are_a_named_reason_without_folders(storage, data, tmp_path):
     write(data / "a.tif", SCENE[:1])
     write(data / "b.tif", SCENE[:1], crs="EPSG:4326")
     write(data / "c.tif", SCENE[:1], crs=None)
+    write(data / "complex.tif", SCENE[:1].astype(np.complex64))
     for rule, words in (
         (stack("a.tif", "b.tif"), "heterogeneous projection"),
+        (stack("a.tif", "complex.tif"), r"complex\.tif: pixels of type complex64"),
         (Derivation(kind="mosaic", members=("a.tif", "c.tif")), r"c\.tif has no georeference"),
         (stack("a.tif", "gone.tif"), r"gone\.tif: the file has vanished"),
     ):
@@ -185,6 +201,7 @@ def test_members_that_do_not_fit_are_a_named_reason_without_folders(storage, dat
     assert str(tmp_path) not in str(caught.value)
 
 
+@needs_bindings
 def test_nothing_is_written_beside_the_sources(storage, data, bands, tiles):
     before = sorted(data.rglob("*"))
     read(storage, bands)
