@@ -10,7 +10,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor data curate pretrain eval report demo test check lint types arch format \
-	bench-curate bench-dedup bench-pretrain clean
+	bench-curate bench-dedup bench-duplicates bench-pretrain clean
 
 help: ## This list
 	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
@@ -68,11 +68,14 @@ format: $(READY) ## Let ruff format and mend
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-bench-curate: $(READY) ## Hashing and search against imagehash and brute force
+bench-curate: $(READY) ## Decode, hash and measure tiles, beside Pillow, imagehash, imagededup
 	$(RUN)python -m tests.benchmarks.bench_curate
 
 bench-dedup: $(READY) ## The exact search at 13.2 million hashes, beside brute force and FAISS
 	$(RUN)python -m tests.benchmarks.bench_dedup
+
+bench-duplicates: $(READY) ## Planted copies found and missed, beside imagehash and imagededup
+	$(RUN)python -m tests.benchmarks.bench_duplicates $(ARGS)
 
 bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain

@@ -16,9 +16,9 @@ BLACK_LEVEL = 5
 """A pixel is black where every band is at most this: JPEG leaves no exact zeros in a black fill."""
 FLAT_STEP = 2
 """Neighbours are alike up to this many grey levels: JPEG noise and a ±1 of nothing stay below."""
-CLOUD_LEVEL = 170
+CLOUD_LEVEL = 200
 """A cloud's darkest band is at least this."""
-CLOUD_SPREAD = 30
+CLOUD_SPREAD = 25
 """A cloud's brightest and darkest band differ by at most this: it has no colour."""
 CLOUD_STEP = 8
 """A cloud's grey value differs by at most this from the pixel to the right and the one below."""

@@ -26,7 +26,7 @@ from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA, Box, DatasetCard
 
-VERSION = 5
+VERSION = 6
 
 Row = dict[str, Any]
 PARENT_PX = 512

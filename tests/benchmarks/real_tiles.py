@@ -25,8 +25,6 @@ class Tile:
     kind: str
     """Ground or data set, for tables: eurosat/SeaLake, dubai …"""
     name: str
-    place: str
-    """Tiles of one place may show the same ground: overlapping scenes, before and after."""
     pixels: np.ndarray
 
 
@@ -50,15 +48,10 @@ def read_rgb(path):
 
 def read_scene(path, bands):
     """A raster as curation shows it: 8-bit bands as they are, others stretched."""
-    with raster.open_scene(path, path.name, bands) as scene:
-        height, width = scene.shape if hasattr(scene, "shape") else _shape(path)
-        stretch = None if scene.is_8bit else scene.percentile_stretch(2, 98)
-        return scene.read(Box(y0=0, x0=0, y1=height, x1=width), stretch)
-
-
-def _shape(path):
     facts = raster.read_facts(path, path.name, None)
-    return facts.height, facts.width
+    with raster.open_scene(path, path.name, bands) as scene:
+        stretch = None if scene.is_8bit else scene.percentile_stretch(2, 98)
+        return scene.read(Box(y0=0, x0=0, y1=facts.height, x1=facts.width), stretch)
 
 
 def blue_marble(px, every=1):
@@ -66,12 +59,12 @@ def blue_marble(px, every=1):
     world = World.from_package()
     for number, (name, pixels) in enumerate(grid(world.picture, px)):
         if number % every == 0:
-            yield Tile("blue_marble", name, name, pixels)
+            yield Tile("blue_marble", name, pixels)
 
 
 def eurosat(folder):
     for path in sorted((folder / "eurosat_recut").glob("*/*.jpg")):
-        yield Tile(f"eurosat/{path.parent.name}", path.stem, path.stem, read_rgb(path))
+        yield Tile(f"eurosat/{path.parent.name}", path.stem, read_rgb(path))
 
 
 def hurricane(folder, every=1):
@@ -81,20 +74,22 @@ def hurricane(folder, every=1):
         if path.stem not in seen:
             seen.add(path.stem)
             if len(seen) % every == 0:
-                yield Tile("hurricane", path.stem, path.stem, read_rgb(path))
+                yield Tile("hurricane", path.stem, read_rgb(path))
 
 
-def hit_uav(folder):
-    for path in sorted((folder / "hit_uav/rotate_xml").rglob("*.jpg")):
-        yield Tile("hit_uav", path.stem, path.stem, read_rgb(path))
+def hit_uav(folder, every=1):
+    for path in sorted((folder / "hit_uav/rotate_xml").rglob("*.jpg"))[::every]:
+        yield Tile("hit_uav", path.stem, read_rgb(path))
 
 
 def dubai(folder, px=256):
     for path in sorted((folder / "dubai_seg").rglob("*.jpg")):
         area = re.sub(r"\W", "", path.parent.parent.name)
         for name, pixels in grid(read_rgb(path), px):
-            yield Tile("dubai", f"{area}_{path.stem}_{name}", f"{area}_{path.stem}_{name}", pixels)
+            yield Tile("dubai", f"{area}_{path.stem}_{name}", pixels)
 
+
+HURRICANE_DEGREES = 0.0006
 
 SCENES = (
     ("naip", "geotiff/naip/m_4709963_se_14_1_20090818.tif", (1, 2, 3)),
@@ -115,11 +110,40 @@ def scenes(folder, px=128, max_nodata=0.2):
         holes = {at: 1 - ok.mean() for at, ok in grid(valid, px)}
         for at, tile in grid(pixels, px):
             if holes[at] <= max_nodata:
-                yield Tile(kind, at, f"{kind}_{at}", tile)
+                yield Tile(kind, at, tile)
     for path in sorted((folder / "sen2ships").rglob("*_rgb.tiff")):
         pixels, _ = read_scene(path, (1, 2, 3))
         for at, tile in grid(pixels, px):
-            yield Tile("sen2ships", f"{path.stem}_{at}", f"{path.stem}_{at}", tile)
+            yield Tile("sen2ships", f"{path.stem}_{at}", tile)
+
+
+def large_pictures(folder):
+    """Whole pictures to cut tiles of any size from; colour first, thermal grey as published."""
+    world = World.from_package().picture
+    pictures = [
+        Tile("blue_marble", name, pixels)
+        for number, (name, pixels) in enumerate(grid(world[300:2400], 700))
+        if pixels.std() > 20 and number % 2
+    ]
+    if folder is None:
+        return pictures
+    pictures += [
+        Tile("dubai", path.name, read_rgb(path))
+        for path in sorted((folder / "dubai_seg").rglob("*.jpg"))
+    ]
+    pictures += hit_uav(folder, every=10)
+    for kind, name, bands in SCENES[:2]:
+        pixels, _ = read_scene(folder / name, bands)
+        pictures.append(Tile(kind, name, pixels))
+    return pictures
+
+
+def cut(pictures, px, count):
+    """`count` tiles of a size, from all pictures in turn; none twice while there are others."""
+    queues = [[tile for _, tile in grid(p.pixels, px)] for p in pictures]
+    turns = max(map(len, queues))
+    tiles = [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)]
+    return [tiles[i % len(tiles)] for i in range(count)]
 
 
 def all_tiles(folder):
@@ -129,8 +153,35 @@ def all_tiles(folder):
         tiles += [
             *eurosat(folder),
             *hurricane(folder, every=5),
-            *hit_uav(folder),
+            *hit_uav(folder, every=3),
             *dubai(folder),
             *scenes(folder),
         ]
     return tiles
+
+
+def many_tiles(folder):
+    """About 20 thousand small tiles of different places: material for false matches."""
+    world = World.from_package().picture
+    tiles = list(blue_marble(64))
+    tiles += [Tile("blue_marble_32", name, p) for name, p in grid(world[700:2000], 32)]
+    if folder is not None:
+        tiles += [*eurosat(folder), *hurricane(folder), *dubai(folder, 64)]
+        tiles += scenes(folder, 64, max_nodata=0.1)
+    return tiles
+
+
+def may_show_the_same(one, other):
+    """Whether two tiles may show the same ground, by what their names say.
+
+    Frames of HIT-UAV with one day, height, angle and weather are of one flight and overlap; names
+    of hurricane chips are their longitude and latitude, and a chip is about 60 m wide. Blue Marble
+    tiles of 32 and of 64 px lie on one picture.
+    """
+    kinds = {one.kind, other.kind}
+    if kinds == {"hit_uav"}:
+        return one.name.split("_")[:4] == other.name.split("_")[:4]
+    if kinds == {"hurricane"}:
+        here, there = (np.array(tile.name.split("_"), float) for tile in (one, other))
+        return bool((np.abs(here - there) < HURRICANE_DEGREES).all())
+    return kinds == {"blue_marble", "blue_marble_32"}

@@ -75,7 +75,7 @@ def test_blur_lowers_sharpness(picture):
 def test_a_cloud_is_bright_colourless_and_smooth():
     cloud = np.full((64, 64, 3), 230, np.uint8)
     coloured, dark = cloud.copy(), np.full((64, 64, 3), 120, np.uint8)
-    coloured[:, :, 2] = 175
+    coloured[:, :, 2] = 204
     roofs = np.where(np.indices((64, 64)).sum(axis=0)[:, :, None] % 2, cloud, dark)
     assert measure(cloud)["cloud_fraction"] == 1
     for ground in (coloured, dark, roofs.astype(np.uint8)):
