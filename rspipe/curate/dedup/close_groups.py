@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from rspipe.curate.dedup.frames import FRAMES
+from rspipe.curate.dedup.frames import FRAMES, in_frame
 from rspipe.curate.dedup.groups import Hashes, distinct_rows
 from rspipe.curate.dedup.pairs import INVERSE_INDEX, Flags, Indices
 from rspipe.curate.dedup.products import ranges
@@ -98,10 +98,10 @@ def close_groups(
     width = len(copies if originals is None else originals)
     keys = [
         _keys(found, width, within=originals is None)
-        for columns in FRAMES[:frames, :orientations]
+        for frame in range(frames)
         for found in iter_orientation_pairs(
-            np.ascontiguousarray(copies.hashes[:, columns]),
-            None if originals is None else np.ascontiguousarray(originals.hashes[:, columns]),
+            in_frame(copies.hashes, frame),
+            None if originals is None else in_frame(originals.hashes, frame),
             max_bits,
             orientations=orientations,
         )

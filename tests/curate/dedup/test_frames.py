@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rspipe.curate.dedup.frames import FRAMES, MIRRORS, framed_pairs
+from rspipe.curate.config import DedupConfig
+from rspipe.curate.dedup.frames import MIRRORS, in_frame
 from rspipe.curate.dedup.hashing import hash_orientations, orient, shrink
-from rspipe.curate.dedup.search import orientation_pairs
+from rspipe.curate.dedup.matching import find_hits
 from rspipe.schema import ORIENTATIONS
+from tests.curate.dedup.tables import tiles_of
 
 
 def picture(seed):
@@ -22,59 +24,26 @@ def jpeg(grey, quality):
     return np.asarray(Image.open(buffer))
 
 
-def hashes_of(greys):
-    return np.stack([hash_orientations(shrink(grey)) for grey in greys])
-
-
 @pytest.mark.parametrize(("frame", "mirror"), list(enumerate(MIRRORS)))
 def test_a_frame_holds_the_hashes_of_the_mirrored_picture(frame, mirror):
     thumbnail = shrink(picture(0))
-    mirrored = np.ascontiguousarray(orient(thumbnail, mirror))
     turned = [orient(thumbnail, name) for name in ORIENTATIONS]
     expected = [hash_orientations(np.ascontiguousarray(orient(t, mirror)))[0] for t in turned]
-    framed = hash_orientations(thumbnail)[FRAMES[frame]]
-    assert framed.tolist() == [int(h) for h in expected]
-    assert framed[0] == hash_orientations(mirrored)[0]
+    hashes = hash_orientations(thumbnail)[None]
+    assert in_frame(hashes, frame)[0].tolist() == [int(h) for h in expected]
+    assert in_frame(hashes, frame, 1)[0].tolist() == [int(expected[0])]
 
 
-def brute_force(queries, hashes, bits):
+@pytest.mark.parametrize("orientations", [True, False])
+def test_four_frames_find_copies_that_one_frame_misses(orientations):
+    pictures = [picture(seed) for seed in range(40)]
+    turns = ORIENTATIONS if orientations else ("identity",)
+    copies = [jpeg(orient(p, turns[i % len(turns)]), 10) for i, p in enumerate(pictures)]
+    config = DedupConfig(orientations=orientations, min_similarity=-1)  # hashes alone
     found = {}
-    for i, query in enumerate(queries):
-        for j, original in enumerate(hashes):
-            for k in range(8):
-                apart = min(
-                    int(query[columns[0]] ^ original[columns[k]]).bit_count() for columns in FRAMES
-                )
-                if apart <= bits:
-                    found[i, j, k] = apart
-    return found
-
-
-def test_every_pair_that_is_close_in_some_frame_is_found_once():
-    originals = hashes_of([picture(seed) for seed in range(30)])
-    copies = hashes_of([jpeg(orient(picture(i), ORIENTATIONS[i % 8]), 10) for i in range(30)])
-    found = framed_pairs(copies, originals, 4)
-    keys = zip(
-        found.copy.tolist(), found.original.tolist(), found.orientation.tolist(), strict=True
-    )
-    expected = brute_force(copies, originals, 4)
-    assert dict(zip(keys, found.distance_bits.tolist(), strict=True)) == expected
-    assert len(found) == len(expected) > len(orientation_pairs(copies, originals, 4))
-    one = framed_pairs(copies, originals, 4, frames=1)
-    assert len(one) == len(orientation_pairs(copies, originals, 4))
-
-
-def test_a_set_is_searched_against_itself_without_a_tile_against_itself():
-    greys = [picture(seed) for seed in range(6)]
-    hashes = hashes_of([*greys, *(jpeg(orient(g, "rot90"), 60) for g in greys)])
-    found = framed_pairs(hashes, None, 4)
-    pairs = set(zip(found.copy.tolist(), found.original.tolist(), strict=True))
-    assert pairs == {(i, i + 6) for i in range(6)} | {(i + 6, i) for i in range(6)}
-
-
-def test_upright_copies_alone_are_searched_in_every_frame_too():
-    hashes = hashes_of([picture(seed) for seed in range(12)])
-    copies = hashes_of([jpeg(picture(seed), 15) for seed in range(12)])
-    upright = framed_pairs(copies, hashes, 4, orientations=1)
-    assert set(upright.orientation.tolist()) == {0}
-    assert len(upright) > len(orientation_pairs(copies, hashes, 4, orientations=1))
+    for mirror_frames in (True, False):
+        change = {"mirror_frames": mirror_frames}
+        hits = find_hits(tiles_of(copies), tiles_of(pictures), config.model_copy(update=change))
+        assert (hits.copy == hits.original).all()
+        found[mirror_frames] = set(hits.copy.tolist())
+    assert found[True] > found[False]
