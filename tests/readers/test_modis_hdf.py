@@ -3,20 +3,22 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 
-from rspipe.curate.config import CurateRecipe
-from rspipe.curate.datasets import list_datasets
-from rspipe.curate.ingest import ingest, partitions
+from rspipe.curate.config import SliceConfig
+from rspipe.curate.slice import SliceItem, slice_images
 from rspipe.errors import RecipeError
 from rspipe.io import gdal_child
 from rspipe.io.derived import local_raster
 from rspipe.io.storage import Storage
 from rspipe.readers import FileTree, read_dataset
 from rspipe.readers.modis_hdf import PRODUCTS
-from rspipe.schema import DatasetCard
+from rspipe.schema import IMAGE_SCHEMA, DatasetCard
 from tests.fakes import write_files
+from tests.ingested import ingested
 
 
 def read(root, **options):
@@ -59,13 +61,7 @@ def real_row(real_data, tmp_path):
     """The file's row of the image table, through ingest."""
     if gdal_child.describe() is None:
         pytest.skip("the GDAL bindings are not installed; see rspipe doctor")
-    recipe = CurateRecipe(
-        name="t", data=real_data, stages=tmp_path / "stages", what={"datasets": ("hdf4",)}
-    )
-    (dataset,) = list_datasets(recipe)
-    (item,) = partitions(dataset, 100)
-    rows = {row["source_path"]: row for row in ingest(item).to_pylist()}
-    return rows[REAL]
+    return ingested(real_data, tmp_path / "stages", "hdf4")[REAL]
 
 
 @pytest.mark.real_data
@@ -117,6 +113,31 @@ class TestAgainstPyhdf:
         rule = json.loads(real_row["derivation"])
         assert (rule["scale"], rule["offset"], rule["unit"]) == (0.0001, 0, "reflectance")
 
+    def test_it_ends_as_tiles_and_those_without_data_are_counted_right(
+        self, container, real_row, real_data, tmp_path
+    ):
+        """The granule is nearly empty: two of 37 x 37 blocks of 64 px lie wholly in its corner."""
+        part = tmp_path / "part.parquet"
+        pq.write_table(pa.Table.from_pylist([real_row], IMAGE_SCHEMA), part)
+        item = SliceItem(
+            part,
+            {"hdf4": Storage(str(real_data / "hdf4"), tmp_path / "cache")},
+            {"hdf4": DatasetCard(name="hdf4")},
+            SliceConfig(larger_than_px=64, tile_px=64, stride_px=64),
+        )
+        rows = slice_images(item).to_pylist()
+        tiles = {(r["y0"], r["x0"]): r for r in rows if (r["h"], r["w"]) == (64, 64)}
+        valid = np.zeros((2400, 2400), dtype=bool)
+        for band in (1, 4, 3):
+            values = container.select(f"sur_refl_b{band:02d}_1").get()
+            valid |= (values >= -100) & (values <= 16000)
+        for (y0, x0), tile in tiles.items():
+            empty = 1 - valid[y0 : y0 + 64, x0 : x0 + 64].mean()
+            assert tile["nodata_fraction"] == pytest.approx(empty, abs=1e-6)
+        full = [tile for tile in tiles.values() if tile["nodata_fraction"] == 0]
+        assert len(full) == 2
+        assert all(tile["acquired"] == "2008-10-22" and tile["bands"] == 3 for tile in full)
+
 
 @pytest.mark.real_data
 def test_a_container_renamed_keeps_its_own_date(real_data, tmp_path):
@@ -130,10 +151,7 @@ def test_a_container_renamed_keeps_its_own_date(real_data, tmp_path):
         "name: mine\nlayout: modis_hdf\noptions:\n  subdatasets:\n"
         "    {red: sur_refl_b01_1, green: sur_refl_b04_1, blue: sur_refl_b03_1}\n"
     )
-    recipe = CurateRecipe(name="t", data=tmp_path / "data", stages=tmp_path / "stages")
-    (dataset,) = list_datasets(recipe)
-    (item,) = partitions(dataset, 100)
-    row = next(r for r in ingest(item).to_pylist() if r["source_path"] == "mine.hdf")
+    row = ingested(tmp_path / "data", tmp_path / "stages", "mine")["mine.hdf"]
     assert row["drop_reason"] is None
     assert row["acquired"] == "2008-10-22"
     assert row["source_sha256"]

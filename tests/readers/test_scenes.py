@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 import rasterio
 
-from rspipe.curate.config import CurateRecipe
-from rspipe.curate.datasets import list_datasets
-from rspipe.curate.ingest import ingest, partitions
 from rspipe.errors import RecipeError
 from rspipe.io import gdal_child
 from rspipe.io.derived import local_raster
@@ -17,6 +14,7 @@ from rspipe.io.storage import Storage
 from rspipe.readers import FileTree, read_dataset
 from rspipe.schema import DatasetCard
 from tests.fakes import write_files
+from tests.ingested import ingested
 
 
 def read(root, **options):
@@ -67,10 +65,7 @@ def rows(real_data, tmp_path):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.symlink_to(path)
         (folder / "dataset.yaml").write_text(f"name: {name}\n{card}")
-        recipe = CurateRecipe(name="t", data=tmp_path / "data", stages=tmp_path / "stages")
-        (dataset,) = list_datasets(recipe)
-        tables = [ingest(item) for item in partitions(dataset, 10)]
-        return {row["source_path"]: row for table in tables for row in table.to_pylist()}
+        return ingested(tmp_path / "data", tmp_path / "stages", name)
 
     return rows
 
