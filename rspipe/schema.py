@@ -439,10 +439,12 @@ TILE_SCHEMA = pa.schema(
 # The fate of every tile after dedup and after leakage, in the row order of the tile table.
 FATE_SCHEMA = pa.schema([pa.field("tile_id", pa.string()), *FATE_FIELDS, *MATCH_FIELDS])
 
-# One row per (corpus tile, benchmark tile) that are the same picture.
+# One row per (corpus tile, benchmark tile) that are the same picture. `matched_tile_id` is the
+# tile, or the whole image it was cut from; hash and window are those of what matched.
 HIT_SCHEMA = pa.schema(
     [
         pa.field("tile_id", pa.string()),
+        pa.field("matched_tile_id", pa.string()),
         pa.field("dataset", pa.string()),
         pa.field("source_path", pa.string()),
         pa.field("source_sha256", pa.string()),
@@ -451,6 +453,23 @@ HIT_SCHEMA = pa.schema(
         pa.field("benchmark_split", pa.string()),
         pa.field("benchmark_path", pa.string()),
         pa.field("benchmark_tile_id", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("distance_bits", pa.int32()),
+        pa.field("orientation", pa.string()),
+        pa.field("similarity", pa.float32()),
+    ]
+)
+
+# What must not be trained on by whoever reports scores on a benchmark: windows of published files.
+EXCLUSION_SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string()),
+        pa.field("source_path", pa.string()),
+        pa.field("source_sha256", pa.string()),
+        *BOX_IN_PARENT_FIELDS,
+        pa.field("benchmark", pa.string()),
+        pa.field("benchmark_split", pa.string()),
+        pa.field("benchmark_path", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("distance_bits", pa.int32()),
         pa.field("orientation", pa.string()),

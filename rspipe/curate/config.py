@@ -187,6 +187,19 @@ class DedupConfig(Strict):
     # lie above; of 160 million pairs of other places, hashes close, one.
     min_similarity: float = Field(default=0.985, ge=-1, le=1)
     """Least similarity of two thumbnails (`dedup/verify.py`) that verifies a pair."""
+    # A whole scene goes with all its tiles, so its picture must agree as re-encoded ones do.
+    min_image_similarity: float = Field(default=0.99, ge=-1, le=1)
+    """The same for whole images of which at least one was cut."""
+    max_aspect_change: float = Field(default=0.02, ge=0)
+    """Whole images whose height : width differ by more than this share are not the same."""
+    min_lineage_iou: float | None = Field(default=0.5, gt=0, le=1)
+    """Windows of one image are the same from this intersection over union on; null: never. Below
+    it they are never duplicates, however alike: a field is no copy of the field beside it."""
+    min_footprint_iou: float | None = Field(default=0.8, gt=0, le=1)
+    """Tiles of two images taken on the same day are the same from this intersection over union of
+    their footprints on; null: never. Without a date on both, never."""
+    max_gsd_ratio: float = Field(default=1.1, ge=1)
+    """Larger GSD over smaller one up to which footprints are compared."""
     keep: tuple[KeepRule, ...] = (
         "annotated",
         "redistributable",
@@ -202,6 +215,22 @@ class LeakageConfig(Strict):
 
     min_similarity: float = Field(default=0.95, ge=-1, le=1)
     """Laxer than for duplicates: a tile lost for nothing costs less than one that leaks."""
+    min_image_similarity: float = Field(default=0.97, ge=-1, le=1)
+    """For whole images that were cut: all their tiles leak with them."""
+    # A tile of a scene that a benchmark covers with tiles of the same size has at least a quarter
+    # of its area in common with one of them.
+    min_footprint_share: float | None = Field(default=0.25, gt=0, le=1)
+    """Common ground, on the same day, over the smaller of two footprints; null: not compared."""
+
+    def rules(self, dedup: DedupConfig) -> DedupConfig:
+        """The rules of deduplication with those of leakage in their place."""
+        return dedup.model_copy(
+            update={
+                "min_similarity": self.min_similarity,
+                "min_image_similarity": self.min_image_similarity,
+                "min_footprint_iou": self.min_footprint_share,
+            }
+        )
 
 
 class PackConfig(Strict):

@@ -1,9 +1,10 @@
 """Stage 5, leakage: no corpus tile may be a benchmark picture, in any of the 8 orientations.
 
-Every tile that was not dropped before dedup is compared with every held-out tile of every
-benchmark, all splits: by bytes, by pixels, and by exact radius search over perceptual hashes with
-pixel verification. Copies that dedup has dropped are compared too: they stay dropped, but whoever
-trains on their source has to know.
+Every tile that was not dropped before dedup, and every whole image that was cut, is compared with
+every held-out tile and whole image of every benchmark, all splits: by bytes, by pixels, by exact
+radius search over perceptual hashes with pixel verification, and by footprint and day. A whole
+image that leaks takes all its tiles along. Copies that dedup has dropped are compared too: they
+stay dropped, but whoever trains on their source has to know.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,12 @@ import pyarrow.compute as pc
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.matching import find_hits
 from rspipe.curate.dedup.pairs import KINDS, Flags, Indices, Pairs
-from rspipe.curate.dedup.tiles import part_starts, read_rows, read_tiles
+from rspipe.curate.dedup.products import ranges
+from rspipe.curate.dedup.tiles import Tiles, part_starts, read_rows, read_tiles
 from rspipe.curate.progress import Progress, quiet
-from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA, ORIENTATIONS
+from rspipe.schema import EXCLUSION_SCHEMA, FATE_SCHEMA, HIT_SCHEMA, ORIENTATIONS
 
-VERSION = 4
+VERSION = 5
 
 _OURS = ["tile_id", "dataset", "source_path", "source_sha256", "y0", "x0", "h", "w"]
 _THEIRS = {
@@ -55,13 +57,68 @@ def find_leaks(
     looked_at = pc.fill_null(pc.equal(stage, "dedup"), True).to_numpy()
 
     def in_corpus(table: pa.Table, start: int) -> Flags:
-        return np.asarray(looked_at[start : start + table.num_rows] & ~parents_of(table))
+        measured = table["pixel_hash"].is_valid().to_numpy()
+        return np.asarray(measured & looked_at[start : start + table.num_rows])
 
     tiles, rows = read_tiles(parts, starts, in_corpus, scratch / "corpus", progress)
     benchmark, held_out = read_tiles(parts, starts, _is_held_out, scratch / "held_out", progress)
     progress("match", 0, 1)
     pairs = find_hits(tiles, benchmark, config)
-    return _hits(pairs, parts, starts, rows[pairs.copy], held_out[pairs.original])
+    leaking, matched = hits_of_tiles(tiles, pairs)
+    return _hits(
+        pairs.take(matched),
+        parts,
+        starts,
+        (rows[leaking], rows[pairs.copy[matched]], held_out[pairs.original[matched]]),
+    )
+
+
+def hits_of_tiles(tiles: Tiles, pairs: Pairs) -> tuple[Indices, Indices]:
+    """Give the tiles of whole images their image's hits.
+
+    Args:
+        tiles: the tiles, parents included.
+        pairs: hits of tiles and of parents, each once; the copies are rows of `tiles`.
+
+    Returns:
+        Tile and number of its hit in `pairs`; once for each benchmark tile, a tile's own hit going
+        before its image's; sorted by tile, then benchmark tile. Parents are no tiles.
+    """
+    own = np.flatnonzero(~tiles.is_parent)
+    order = own[np.argsort(tiles.image[own], kind="stable")]
+    images = tiles.image[order]
+    of_image = np.flatnonzero(tiles.is_parent[pairs.copy])
+    start = np.searchsorted(images, tiles.image[pairs.copy[of_image]], side="left")
+    stop = np.searchsorted(images, tiles.image[pairs.copy[of_image]], side="right")
+    direct = np.flatnonzero(~tiles.is_parent[pairs.copy])
+    tile = np.concatenate([pairs.copy[direct], order[ranges(start, stop - start)]])
+    hit = np.concatenate([direct, np.repeat(of_image, stop - start)])
+    through_image = np.arange(len(hit)) >= len(direct)
+    order = np.lexsort((through_image, pairs.original[hit], tile))
+    tile, hit = tile[order], hit[order]
+    again = np.zeros(len(hit), np.bool_)
+    again[1:] = (tile[1:] == tile[:-1]) & (pairs.original[hit][1:] == pairs.original[hit][:-1])
+    return tile[~again], hit[~again]
+
+
+def exclusion_list(hits: pa.Table) -> pa.Table:
+    """List what must not be trained on by whoever reports scores on a benchmark.
+
+    Args:
+        hits: HIT_SCHEMA.
+
+    Returns:
+        EXCLUSION_SCHEMA, sorted: which window of which published file, for which picture of which
+        benchmark, and how sure that is. A whole image that leaks is one row, not one per tile.
+    """
+    names = [field.name for field in EXCLUSION_SCHEMA]
+    return (
+        hits.select(names)
+        .group_by(names, use_threads=False)
+        .aggregate([])
+        .sort_by([(name, "ascending") for name in names])
+        .cast(EXCLUSION_SCHEMA)
+    )
 
 
 def mark_leaks(fates: pa.Table, hits: pa.Table) -> pa.Table:
@@ -93,28 +150,29 @@ def mark_leaks(fates: pa.Table, hits: pa.Table) -> pa.Table:
 
 def _is_held_out(table: pa.Table, _start: int) -> Flags:
     held_out = pc.fill_null(pc.equal(table["drop_reason"], "benchmark_split"), False)
-    measured = pc.and_(held_out, table["pixel_hash"].is_valid()).to_numpy()
-    return np.asarray(measured & ~parents_of(table))
-
-
-def parents_of(table: pa.Table) -> Flags:
-    """Which rows are whole images that were cut."""
-    return np.asarray(pc.fill_null(table["is_parent"], False).to_numpy())
+    return np.asarray(pc.and_(held_out, table["pixel_hash"].is_valid()).to_numpy())
 
 
 def _hits(
-    pairs: Pairs, parts: Sequence[Path], starts: Indices, rows: Indices, held_out: Indices
+    pairs: Pairs,
+    parts: Sequence[Path],
+    starts: Indices,
+    rows: tuple[Indices, Indices, Indices],
 ) -> pa.Table:
-    ours = read_rows(parts, starts, rows, _OURS)
+    """Write the hits; `rows` are those of the leaking tile, of what matched, of the benchmark."""
+    leaking, matched, held_out = rows
+    ours = read_rows(parts, starts, matched, _OURS)
     theirs = read_rows(parts, starts, held_out, list(_THEIRS))
     found = {name: ours[name] for name in _OURS}
-    found |= {ours_name: theirs[name] for name, ours_name in _THEIRS.items()}
     found |= {
+        "tile_id": read_rows(parts, starts, leaking, ["tile_id"])["tile_id"],
+        "matched_tile_id": ours["tile_id"],
         "kind": pa.array(KINDS).take(pa.array(pairs.kind)),
         "distance_bits": pa.array(pairs.distance_bits).cast(pa.int32()),
         "orientation": pa.array(ORIENTATIONS).take(pa.array(pairs.orientation)),
         "similarity": pa.array(pairs.similarity),
     }
+    found |= {ours_name: theirs[name] for name, ours_name in _THEIRS.items()}
     return pa.table([found[name] for name in HIT_SCHEMA.names], schema=HIT_SCHEMA)
 
 
@@ -129,14 +187,25 @@ def _drop_columns(hits: pa.Table) -> dict[str, pa.ChunkedArray]:
     upright = pc.equal(hits["orientation"], "identity")
     turned = pc.if_else(upright, "", pc.binary_join_element_wise(", ", hits["orientation"], ""))
     bits = hits["distance_bits"].cast(pa.string())
+    through_image = pc.not_equal(hits["matched_tile_id"], hits["tile_id"])
+    by_place = pc.equal(hits["kind"], "footprint")
     return {
         "drop_stage": pa.chunked_array([pa.repeat("leakage", hits.num_rows)]),
         "drop_reason": pa.chunked_array([pa.repeat("benchmark_leak", hits.num_rows)]),
         "drop_detail": pc.binary_join_element_wise(
-            hits["kind"], " match of ", where, " (", bits, " bits", turned, ")", ""
+            hits["kind"],
+            " match of ",
+            where,
+            " (",
+            bits,
+            " bits",
+            turned,
+            pc.if_else(through_image, ", of the whole image)", ")"),
+            "",
         ),
         "benchmark_hit": where,
         "distance_bits": hits["distance_bits"],
         "orientation": hits["orientation"],
-        "verified_similarity": hits["similarity"],
+        "verified_similarity": pc.if_else(by_place, None, hits["similarity"]),
+        "overlap_iou": pc.if_else(by_place, hits["similarity"], None),
     }

@@ -153,7 +153,7 @@ def _match(
     order = range(len(tiles))
     fates = [deduped.part(i) for i in order]
 
-    alike = what.dedup.model_copy(update={"min_similarity": what.leakage.min_similarity})
+    alike = what.leakage.rules(what.dedup)
     config = alike.model_dump()
     clean = StageFolder.of(stages, "leakage", leakage_stage.VERSION, config, deduped.fingerprint)
     started, hits = time.monotonic(), clean.table("hits")

@@ -4,7 +4,7 @@ One set of rules serves deduplication (a table against itself) and leakage (a co
 benchmarks), so both mean the same by "the same picture".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.frames import MIRRORS
 from rspipe.curate.dedup.near import COMPARED_PER_TILE, NearRule, near_between, near_within
 from rspipe.curate.dedup.pairs import BYTES, PIXELS, Flags, Indices, Pairs
+from rspipe.curate.dedup.places import shared_footprints
 from rspipe.curate.dedup.products import product_blocks
 from rspipe.curate.dedup.tiles import Tiles
 from rspipe.schema import ORIENTATIONS
@@ -65,7 +66,8 @@ def find_hits(
     Args:
         tiles: the tiles, parents included.
         benchmark: the held-out tiles, parents included.
-        config: what counts as the same picture.
+        config: what counts as the same picture; a parent must be as alike as
+            `min_image_similarity`, since all its tiles leak with it.
         rejected: also list the pairs that close hashes proposed and the pixels refused.
 
     Returns:
@@ -78,10 +80,14 @@ def find_hits(
     hub = best_of_equals(keys, np.arange(len(keys)))[len(ours.first) :]
     known = hub < len(ours.first)
     equal = Pairs.alike(ours.first[hub[known]], theirs.first[known], PIXELS)
-    found = [_open(pairs, ours, theirs) for pairs in (equal, near)]
-    surest = kind_of_equals(tiles, found[0].copy, benchmark, found[0].original)
-    found[0] = Pairs.alike(found[0].copy, found[0].original, surest)
-    return one_per_pair(Pairs.join(found), len(benchmark))
+    equal, near = _open(equal, ours, theirs), _open(near, ours, theirs)
+    surest = kind_of_equals(tiles, equal.copy, benchmark, equal.original)
+    equal = Pairs.alike(equal.copy, equal.original, surest)
+    unsure = tiles.is_parent[near.copy] & (near.similarity < config.min_image_similarity)
+    near = replace(near, rejected=near.rejected | unsure)
+    near = near if rejected else near.take(~near.rejected)
+    by_place = shared_footprints(tiles, benchmark, config)
+    return one_per_pair(Pairs.join([equal, near, by_place]), len(benchmark))
 
 
 def near_rule(
@@ -130,7 +136,8 @@ def in_order(pairs: Pairs) -> Pairs:
 
 def one_per_pair(pairs: Pairs, width: int) -> Pairs:
     """Of several reasons for one pair keep the surest; sorted by copy, original."""
-    pairs = pairs.take(np.lexsort((pairs.kind, pairs.original, pairs.copy)))
+    order = np.lexsort((pairs.kind, pairs.rejected, pairs.original, pairs.copy))
+    pairs = pairs.take(order)
     first = np.unique(pairs.copy * width + pairs.original, return_index=True)[1]
     return pairs.take(first)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.fates import fates_of
@@ -14,7 +15,7 @@ from rspipe.curate.dedup.tiles import part_starts, read_tiles
 from rspipe.curate.dedup.verdict import judge
 from rspipe.curate.progress import Progress, quiet
 
-VERSION = 4
+VERSION = 5
 
 
 def dedup(
@@ -43,7 +44,8 @@ def dedup(
 
 
 def _is_candidate(table: pa.Table, _start: int) -> Flags:
-    return np.asarray(table["drop_stage"].is_null().to_numpy())
+    alive = pc.and_(table["drop_stage"].is_null(), table["pixel_hash"].is_valid())
+    return np.asarray(alive.to_numpy())
 
 
 def _rows_by_part(starts: Indices, rows: Indices) -> list[Indices]:

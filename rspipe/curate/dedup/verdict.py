@@ -6,8 +6,10 @@ import numpy as np
 
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.clusters import Clusters, choose_dropped, find_clusters
-from rspipe.curate.dedup.matching import find_duplicates
+from rspipe.curate.dedup.images import find_same_images, tiles_of_images
+from rspipe.curate.dedup.matching import find_duplicates, in_order
 from rspipe.curate.dedup.pairs import Flags, Indices, Pairs
+from rspipe.curate.dedup.places import overlapping_crops, same_footprints
 from rspipe.curate.dedup.tiles import Tiles
 from rspipe.schema import ORIENTATIONS
 
@@ -35,12 +37,23 @@ def judge(tiles: Tiles, config: DedupConfig, rank: Indices, *, rejected: bool = 
         rank: keep rank per tile, smaller is better, all different.
         rejected: also list the pairs that close hashes proposed and the pixels refused.
     """
-    pairs = find_duplicates(tiles, config, rank, rejected=rejected)
-    dropped = choose_dropped(pairs, rank)
+    of_images = find_same_images(tiles, config, rank, rejected=rejected)
+    with_image = tiles_of_images(tiles, choose_dropped(of_images, rank))
+    active = ~tiles.is_parent
+    active[with_image.copy] = False
+    of_tiles = find_duplicates(tiles, config, rank, active=active, rejected=rejected)
+    by_place = [same_footprints(tiles, active, config)]
+    if config.min_lineage_iou is not None:
+        by_place.append(overlapping_crops(tiles, active, config.min_lineage_iou))
+    of_tiles = Pairs.join([of_tiles, Pairs.join(by_place).best_last(rank)])
+    alone = choose_dropped(of_tiles, rank)
+    dropped = Pairs.join([with_image, alone])
+    order = np.argsort(dropped.copy)
+    pairs = in_order(Pairs.join([of_images, of_tiles]))
     count = len(ORIENTATIONS) if config.orientations else 1
     return Verdict(
         pairs,
-        dropped,
-        np.zeros(len(dropped), np.bool_),
+        dropped.take(order),
+        order < len(with_image),
         find_clusters(pairs, tiles.hashes, count),
     )

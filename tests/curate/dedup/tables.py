@@ -7,6 +7,7 @@ import numpy as np
 from rspipe.curate.dedup.hashing import hash_orientations, shrink
 from rspipe.curate.dedup.pairs import KINDS
 from rspipe.curate.dedup.tiles import UNKNOWN_DAY, MemoryThumbnails, Tiles
+from rspipe.curate.dedup.verify import similarity
 from rspipe.schema import ORIENTATIONS
 
 
@@ -45,6 +46,17 @@ def tiles_of(greys, files=None, **changes):
     hashes = np.stack([hash_orientations(t) for t in thumbnails])
     pixels = [(g.shape, g.tobytes()) for g in greys]
     return make_tiles(hashes, thumbnails, pixels, files, **changes)
+
+
+def noisy_copy(grey, low, high):
+    """A copy whose thumbnail correlates with that of a (32 n, 32 n) picture by low … high."""
+    noise = np.random.default_rng(0).normal(0, 1, (32, 32))
+    noise = noise.repeat(len(grey) // 32, axis=0).repeat(len(grey) // 32, axis=1)
+    for level in range(1, 100):
+        copy = (grey + level * noise).clip(0, 255).astype(np.uint8)
+        if low < similarity(shrink(copy), shrink(np.ascontiguousarray(grey)), "identity") < high:
+            return copy
+    raise AssertionError("no level of noise does it")
 
 
 def dicts(pairs):
