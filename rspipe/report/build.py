@@ -66,7 +66,7 @@ def render(recipe: ReportRecipe) -> str:
         raise RspipeError(f"report {recipe.name}: nothing to report yet; begin with `make curate`")
     compared = [one for one in map(Run.read, recipe.compared_runs) if one is not None]
     described, matches = _describe(corpus)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         name=recipe.name,
         recipe=recipe,
@@ -118,7 +118,8 @@ def breakable(path: str) -> Markup:
     return Markup("<wbr>").join(re.findall(r"[^/_.-]*[/_.-]|[^/_.-]+", path))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates with their filters."""
     environment = Environment(
         loader=PackageLoader("rspipe.report"),
         autoescape=True,  # file names are written by strangers

@@ -135,7 +135,7 @@ def _duplicates(reason: str, dropped: pa.Table, tiles: pa.Table, book: PictureBo
         Match(
             dropped=_panel(row, uris),
             kept=_panel(originals.get(row["duplicate_of"], {}), uris),
-            orientation=_orientation(row["orientation"]),
+            orientation=orientation_words(row["orientation"]),
             is_turned=row["orientation"] not in {None, "identity"},
             closeness=_closeness(
                 _KIND_OF[reason], row["distance_bits"], row["verified_similarity"]
@@ -165,7 +165,7 @@ def _leaks(dropped: pa.Table, hits: pa.Table, book: PictureBook) -> MatchGroup:
                 hit["benchmark_path"],
                 f"split {hit['benchmark_split']}" if hit["benchmark_split"] else "",
             ),
-            orientation=_orientation(hit["orientation"]),
+            orientation=orientation_words(hit["orientation"]),
             is_turned=hit["orientation"] not in {None, "identity"},
             closeness=_closeness(hit["kind"], hit["distance_bits"], hit["similarity"]),
         )
@@ -229,7 +229,8 @@ def _closeness(kind: str, bits: int | None, similarity: float | None) -> tuple[s
     return (*lines, *([] if similarity is None else [f"r = {similarity:.3f}"]))
 
 
-def _orientation(name: str | None) -> str:
+def orientation_words(name: str | None) -> str:
+    """Say what was done to a picture to get its copy."""
     return words.ORIENTATIONS.get(name or "identity", name or "")
 
 

@@ -62,7 +62,7 @@ class PictureBook:
     def uris(self, tile_ids: Iterable[str | None]) -> dict[str, str]:
         """Return the pictures of some tiles as data URIs; a tile without one is left out."""
         wanted = sorted({tile for tile in tile_ids if tile is not None})
-        kept = {tile: _uri_of(self._kept[tile], tile) for tile in wanted if tile in self._kept}
+        kept = {tile: uri_of(self._kept[tile], tile) for tile in wanted if tile in self._kept}
         found = {tile: uri for tile, uri in kept.items() if uri is not None}
         return found | self._from_corpus([tile for tile in wanted if tile not in found])
 
@@ -76,7 +76,8 @@ class PictureBook:
         return {name: jpeg_uri(image, SMALL_PX) for name, image in zip(names, images, strict=True)}
 
 
-def _uri_of(data: bytes, name: str) -> str | None:
+def uri_of(data: bytes, name: str) -> str | None:
+    """Encode a stored picture for the page; None where it cannot be decoded."""
     try:
         return jpeg_uri(to_rgb(decode(data, name)), SMALL_PX)
     except UnreadableImage:
