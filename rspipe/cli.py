@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 import rspipe
+from rspipe import search_cli
 from rspipe.catalog_cli import catalog_app
 from rspipe.corpus_cli import corpus_app
 from rspipe.errors import MissingDependency, RspipeError
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(catalog_app, name="catalog")
+search_cli.register(app)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML recipe.")]
 Overrides = Annotated[

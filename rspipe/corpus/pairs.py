@@ -1,4 +1,4 @@
-"""What `rspipe duplicates` and `rspipe audit` leave: pairs, clusters, pictures, a summary, a page."""
+"""What `rspipe duplicates` and `rspipe audit` leave: pairs, clusters, files, pictures, a page."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 PAIRS = "pairs.parquet"
 CLUSTERS = "clusters.parquet"
 PICTURES = "pictures.parquet"
+FILES = "files.parquet"
 SUMMARY = "summary.json"
 GALLERY = "gallery.html"
 SHOWN = 60

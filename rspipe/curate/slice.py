@@ -33,6 +33,8 @@ PARENT_PX = 512
 """Longest side of the picture of a whole image that its lineage row is measured from."""
 
 _ORIGINAL_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "BMP"})
+WHOLE_PX = 4096
+"""Longest side of an image that `measure_whole` reads at full resolution."""
 _ROWS_PER_BATCH = 256
 
 
@@ -195,6 +197,30 @@ def _parent(row: Row, source: Source) -> Row:
         | {"is_parent": True, "original_bytes": False, "bands": pixels.shape[2], "format": "PNG"}
         | measure_pixels(pixels, valid)
     )
+
+
+def measure_whole(row: Row, storage: Storage, config: SliceConfig) -> Row:
+    """Measure an image as one picture, whatever its size: what `rspipe audit` compares.
+
+    Args:
+        row: an image's row.
+        storage: the files of its dataset.
+        config: carries the stretch rule.
+
+    Returns:
+        A row of the tile table. Of images with a side above WHOLE_PX a small picture is measured,
+        as of those that curation cuts; then `pixel_hash` is that picture's.
+
+    Raises:
+        UnreadableImage: it cannot be opened or decoded.
+    """
+    with open_source(storage, row, config) as source:
+        if max(row["height"], row["width"]) > WHOLE_PX:
+            return _parent(row, source) | {"is_parent": False, "original_bytes": True}
+        cut = Cut(_whole(row), row["height"], row["width"])
+        pixels, valid = source.read(cut.box)
+        found = row | _place(row, cut) | _rendered(row, cut, source) | measure_pixels(pixels, valid)
+        return found | {"is_parent": False, "original_bytes": True, "bands": pixels.shape[2]}
 
 
 def _rendered(row: Row, cut: Cut, source: Source) -> Row:

@@ -1,4 +1,4 @@
-"""The gallery of `rspipe duplicates` and `rspipe audit`: pairs to look at, the doubtful ones first."""
+"""The gallery of `rspipe duplicates` and `rspipe audit`: pairs to look at, doubtful ones first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,69 @@
+"""Measure whole pictures, whatever they are: what cannot be drawn is still compared by its bytes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rspipe.curate.config import SliceConfig
+from rspipe.curate.dedup.hashing import THUMBNAIL_PX
+from rspipe.curate.measure import hash_rows
+from rspipe.curate.slice import measure_whole
+from rspipe.errors import UnreadableImage
+from rspipe.io.storage import Storage
+from rspipe.io.tables import read_table
+from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA
+
+VERSION = 1
+
+Row = dict[str, Any]
+_NO_PICTURE = ("sidecar", "not_an_image", "bad_annotation")
+
+
+@dataclass(frozen=True)
+class MeasureItem:
+    """One partition of an image table."""
+
+    part: Path
+    storage: Storage
+    split: str | None
+    """Only this split; None: all."""
+
+
+def measure_images(item: MeasureItem) -> pa.Table:
+    """Measure the images of a partition: one row each, and one per file that is none.
+
+    `drop_reason` is null where pixels were compared, `bytes_only` where only the file's bytes
+    could be, else the reason why the file took no part.
+    """
+    rows = [_measured(row, item) for row in read_table(item.part, IMAGE_SCHEMA).to_pylist()]
+    hash_rows([row for row in rows if row.get("thumbnail") is not None])
+    return pa.Table.from_pylist(rows, TILE_SCHEMA)
+
+
+def _measured(row: Row, item: MeasureItem) -> Row:
+    row = row | {"tile_id": row["image_id"], "is_parent": False, "original_bytes": True}
+    if row["drop_reason"] is not None:
+        return row if row["source_sha256"] is None else _by_bytes(row, row["drop_detail"])
+    if item.split is not None and row["split"] != item.split:
+        return row | {"drop_stage": "split", "drop_reason": "other_split", "drop_detail": ""}
+    if row["display_bands"] is None:
+        return _by_bytes(row, f"{row['bands']} {row['dtype']} bands: no visible light")
+    try:
+        return measure_whole(row, item.storage, SliceConfig())
+    except UnreadableImage as error:
+        return _by_bytes(row, error.reason)
+
+
+def _by_bytes(row: Row, why: str) -> Row:
+    """Give a row whose pixels are not known the identity of its bytes, and a flat thumbnail."""
+    return row | {
+        "drop_stage": "measure",
+        "drop_reason": "bytes_only",
+        "drop_detail": why,
+        "pixel_hash": row["source_sha256"][:32],
+        "thumbnail": bytes(THUMBNAIL_PX * THUMBNAIL_PX),
+        **{"y0": 0, "x0": 0, "h": row["height"] or 1, "w": row["width"] or 1},
+        **{"height": row["height"] or 1, "width": row["width"] or 1},
+    }

@@ -1,0 +1,101 @@
+"""What a user may name: a folder, an archive, a Parquet file, a picture, a URL, or a catalog card."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rspipe.catalog import CARD_NAME, card_of, catalog
+from rspipe.curate.datasets import Dataset
+from rspipe.errors import RecipeError, UnreadableImage
+from rspipe.readers import FileTree, Storage, read_dataset
+from rspipe.recipe import nearest_name
+
+SPLIT_MARK = "::"
+"""`folder::train` is the split `train` of a folder, as its reader or card tells splits."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Pictures to compare."""
+
+    text: str
+    """As the user wrote it: paths of its pictures begin with it."""
+    split: str | None
+    """Only this split; None: all."""
+    dataset: Dataset
+
+
+def open_target(text: str, data: Path | None, cache: Path) -> Target:
+    """Find and list what a user names.
+
+    Args:
+        text: a path, an fsspec URL or the name of a catalog card, with `::split` at its end where
+            only one split is meant.
+        data: folder in which data sets of the catalog lie.
+        cache: folder for what has to be unpacked to be read.
+
+    Raises:
+        RecipeError: nothing of that name is there; it holds no file, or no such split.
+    """
+    name, _, split = text.partition(SPLIT_MARK)
+    place, only, prefix = _place(name, data)
+    storage = Storage(place, cache)
+    tree = FileTree.scan(storage, only)
+    card = card_of(PurePosixPath(name.rstrip("/")).name, _own_card(tree), f"{name}/{CARD_NAME}")
+    card = card.model_copy(update={"name": prefix, "benchmark_splits": ()})
+    target = Target(name, split or None, Dataset(card, tree, read_dataset(tree, card)))
+    if not tree.files:
+        raise RecipeError(f"{text}: it holds no file")
+    if target.split is not None:
+        splits = {record.split for record in target.dataset.listing.images.values()} - {None}
+        if target.split not in splits:
+            near = nearest_name(target.split, map(str, splits))
+            raise RecipeError(f"{text}: no split {target.split!r}{near}")
+    return target
+
+
+def _place(name: str, data: Path | None) -> tuple[str, str | None, str]:
+    """Give the folder, the one file in it that is meant (or None for all), and the paths' prefix."""
+    if "://" in name:
+        return _remote(name)
+    path = Path(name)
+    if path.is_dir():
+        return str(path), None, name.rstrip("/") or "/"
+    if path.is_file():
+        return str(path.parent), path.name, str(path.parent)
+    folder = _in_catalog(name, data)
+    if folder is not None:
+        return str(folder), None, str(folder)
+    raise RecipeError(_why_not(name, data))
+
+
+def _remote(name: str) -> tuple[str, str | None, str]:
+    if Storage(name).exists():
+        return name, None, name.rstrip("/")
+    parent, _, file = name.rstrip("/").rpartition("/")
+    if file in Storage(parent).loose_files():
+        return parent, file, parent
+    raise RecipeError(f"{name}: neither a folder nor a file there")
+
+
+def _in_catalog(name: str, data: Path | None) -> Path | None:
+    """Find the folder of a catalog's data set below `data`, under its name or an alias."""
+    card = next((c for c in catalog().values() if name in {c.name, *c.aliases}), None)
+    if card is None or data is None:
+        return None
+    return next((data / n for n in (name, card.name, *card.aliases) if (data / n).is_dir()), None)
+
+
+def _why_not(name: str, data: Path | None) -> str:
+    if name in catalog():
+        where = f"no folder of it in {data}" if data else "say where data sets lie: --data FOLDER"
+        return f"{name}: a data set of the catalog, but {where}; `rspipe catalog fetch {name}`"
+    return f"{name}: no such folder or file, and no data set{nearest_name(name, catalog())}"
+
+
+def _own_card(tree: FileTree) -> str | None:
+    if CARD_NAME not in tree.paths:
+        return None
+    try:
+        return tree.storage.read_bytes(CARD_NAME).decode()
+    except (UnreadableImage, UnicodeDecodeError) as error:
+        raise RecipeError(f"{tree.storage.root}/{CARD_NAME}: not readable: {error}") from error
