@@ -1,1 +1,1 @@
-"""`rspipe duplicates` and `rspipe audit`: the matching of curation on anything, without a recipe."""
+"""`rspipe duplicates` and `rspipe audit`: curation's matching on anything, without a recipe."""

@@ -1,4 +1,4 @@
-"""Measure whole pictures, whatever they are: what cannot be drawn is still compared by its bytes."""
+"""Measure whole pictures; what cannot be drawn is still compared by its bytes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a user may name: a folder, an archive, a Parquet file, a picture, a URL, or a catalog card."""
+"""What a user may name: a folder, archive, Parquet file, picture, URL, or catalog card."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -54,7 +54,7 @@ def open_target(text: str, data: Path | None, cache: Path) -> Target:
 
 
 def _place(name: str, data: Path | None) -> tuple[str, str | None, str]:
-    """Give the folder, the one file in it that is meant (or None for all), and the paths' prefix."""
+    """Give the folder, the one file in it that is meant (None: all), and the paths' prefix."""
     if "://" in name:
         return _remote(name)
     path = Path(name)
