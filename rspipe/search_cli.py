@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -30,7 +29,7 @@ Fail = Annotated[bool, typer.Option("--fail-on-hit", help="Exit with 1 if anythi
 class SeveralAgainst(TyperCommand):
     """Lets `--against` take several values: `--against a b c` is `--against a --against b …`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Repeat the option's name before each of its values."""
         return super().parse_args(ctx, repeated(args, "--against"))
 

@@ -21,8 +21,9 @@ from rspipe.curate.audit.targets import Target, open_target
 from rspipe.curate.config import CurateHow, DedupConfig
 from rspipe.curate.dedup.matching import find_hits
 from rspipe.curate.dedup.pairs import KINDS, Indices, Pairs
-from rspipe.curate.dedup.rank import keep_rank
-from rspipe.curate.dedup.tiles import Tiles, part_starts, read_rows, read_tiles
+from rspipe.curate.dedup.rank import rank_parts
+from rspipe.curate.dedup.stage import rows_by_part
+from rspipe.curate.dedup.tiles import Tiles, part_starts, read_tiles
 from rspipe.curate.dedup.verdict import judge
 from rspipe.curate.engine import Engine, Task
 from rspipe.curate.listing import write_listing
@@ -54,8 +55,8 @@ class _Measured:
     """Path of each picture, as it is printed."""
     groups: pa.Array
     """Target and split of each picture."""
-    table: pa.Table
-    """What ranking needs."""
+    rank: Indices
+    """Keep rank of each picture, smaller is better."""
     files: pa.Table
     """Every file, with what became of it."""
     drawable: Drawable
@@ -72,8 +73,7 @@ def duplicates(targets: Sequence[str], settings: SearchSettings) -> Counted:
     started = time.monotonic()
     with Engine(settings.how) as engine:
         found = _measure(targets, settings, engine)
-    rank = keep_rank(found.table, settings.match.keep)
-    verdict = judge(found.tiles, settings.match, rank, rejected=True)
+    verdict = judge(found.tiles, settings.match, found.rank, rejected=True)
     pairs = _pair_table(verdict.pairs, found.paths, found.paths)
     kept = np.ones(len(found.tiles), np.bool_)
     kept[verdict.dropped.copy] = False
@@ -143,24 +143,16 @@ def _read(targets: Sequence[Target], parts: list[Path], settings: SearchSettings
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
         raise RecipeError(f"named twice: {twice.field('values')[0]}; name each target once")
-    keys = read_rows(parts, starts, rows, _rank_columns())
     chosen = files.take(pa.array(rows))
     storages = {target.dataset.name: target.dataset.tree.storage for target in targets}
     return _Measured(
         tiles,
         chosen["path"].combine_chunks(),
         chosen["group"].combine_chunks(),
-        keys,
+        rank_parts(parts, rows_by_part(starts, rows), settings.match.keep),
         files,
         Drawable(parts, files["path"].combine_chunks(), storages),
     )
-
-
-def _rank_columns() -> list[str]:
-    return [
-        *("label", "boxes", "mask_path", "footprints_path", "redistributable"),
-        *("height", "width", "gsd_m", "original_bytes", "dataset", "source_path", "y0", "x0"),
-    ]
 
 
 def _groups(rows: Indices, found: _Measured) -> pa.Array:

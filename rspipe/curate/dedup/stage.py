@@ -36,7 +36,7 @@ def dedup(
     starts = part_starts(parts)
     tiles, rows = read_tiles(parts, starts, _is_candidate, scratch, progress)
     progress("rank", 0, 1)
-    rank = rank_parts(parts, _rows_by_part(starts, rows), config.keep)
+    rank = rank_parts(parts, rows_by_part(starts, rows), config.keep)
     progress("match", 0, 1)
     verdict = judge(tiles, config, rank)
     progress("write", 0, 1)
@@ -48,7 +48,8 @@ def _is_candidate(table: pa.Table, _start: int) -> Flags:
     return np.asarray(alive.to_numpy())
 
 
-def _rows_by_part(starts: Indices, rows: Indices) -> list[Indices]:
+def rows_by_part(starts: Indices, rows: Indices) -> list[Indices]:
+    """Split rows of the whole table, increasing, into rows of each part."""
     edges = np.searchsorted(rows, [*starts, np.iinfo(np.int64).max])
     return [
         rows[first:last] - start
