@@ -22,7 +22,7 @@ Data = Annotated[
 Bits = Annotated[int, typer.Option(min=0, max=16, help="Largest distance of two hashes.")]
 Similarity = Annotated[float, typer.Option(help="Least correlation of two thumbnails.")]
 Turned = Annotated[bool, typer.Option("--orientations/--no-orientations", help="All 8 turns.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core, 1: only this one.")]
 Fail = Annotated[bool, typer.Option("--fail-on-hit", help="Exit with 1 if anything is found.")]
 
 

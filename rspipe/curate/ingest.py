@@ -16,10 +16,11 @@ from rspipe.io import derived, images, raster
 from rspipe.io.derived import files_of, local_raster
 from rspipe.io.tables import read_table
 from rspipe.readers import Storage
+from rspipe.readers.base import split_in_path
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard, Derivation, ImageRecord
 
-VERSION = 4
+VERSION = 5
 
 _CHUNK_BYTES = 2**20
 
@@ -59,7 +60,8 @@ def _row(item: IngestItem, line: dict[str, Any]) -> dict[str, Any]:
     if path != name:
         return drop(row, "ingest", "unreadable", "its name is not UTF-8: rename it")
     if line["record"] is None:
-        record = ImageRecord(source_path=path)
+        # No reader mentions it, but its folder may still say that it is a benchmark's.
+        record = ImageRecord(source_path=path, split=split_in_path(path, card))
     else:
         record = ImageRecord.model_validate_json(line["record"])
     row |= {"split": record.split} | record.geography.model_dump()

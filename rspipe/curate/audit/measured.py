@@ -48,12 +48,24 @@ def _measured(row: Row, item: MeasureItem) -> Row:
         return row if row["source_sha256"] is None else _by_bytes(row, row["drop_detail"])
     if item.split is not None and row["split"] != item.split:
         return row | {"drop_stage": "split", "drop_reason": "other_split", "drop_detail": ""}
-    if row["display_bands"] is None:
-        return _by_bytes(row, f"{row['bands']} {row['dtype']} bands: no visible light")
+    bands = row["display_bands"] or comparable_bands(row["bands"], row["dtype"])
+    if bands is None:
+        return _by_bytes(row, f"{row['bands']} {row['dtype']} bands cannot be compared as pixels")
     try:
-        return measure_whole(row, item.storage, SliceConfig())
+        return measure_whole(row | {"display_bands": bands}, item.storage, SliceConfig())
     except UnreadableImage as error:
         return _by_bytes(row, error.reason)
+
+
+def comparable_bands(bands: int, dtype: str) -> list[int] | None:
+    """Choose bands of an image that shows no visible light: a copy shows the same ones.
+
+    >>> comparable_bands(7, "float32"), comparable_bands(1, "complex64")
+    ([1, 2, 3], None)
+    """
+    if dtype.startswith("complex"):
+        return None
+    return [1, 2, 3] if bands >= 3 else [1]
 
 
 def _by_bytes(row: Row, why: str) -> Row:

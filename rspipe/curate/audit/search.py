@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import typer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
 
 from rspipe.corpus.pairs import CLUSTERS, CLUSTERS_SCHEMA, FILES, PAIRS, PAIRS_SCHEMA, SUMMARY
 from rspipe.curate import ingest as ingest_stage
@@ -124,8 +125,17 @@ def _measure(texts: Sequence[str], settings: SearchSettings, engine: Engine) -> 
             item = measured.MeasureItem(ingested.part(i), d.storage, target.split)
             tasks["measure"].append(Task(measured.measure_images, item, done.part(i)))
     for stage, todo in tasks.items():
-        engine.run(stage, todo)
+        _run(stage, todo, settings.how, engine)
     return _read(targets, [task.target for task in tasks["measure"]], settings)
+
+
+def _run(stage: str, tasks: Sequence[Task], how: CurateHow, engine: Engine) -> None:
+    """Do what is missing; one worker is this process, which spares starting a cluster."""
+    if how.workers != 1:
+        engine.run(stage, tasks)
+        return
+    for task in tqdm([t for t in tasks if not t.is_done], f"  {stage}", disable=None):
+        task.run()
 
 
 def _read(targets: Sequence[Target], parts: list[Path], settings: SearchSettings) -> _Measured:
@@ -139,11 +149,11 @@ def _read(targets: Sequence[Target], parts: list[Path], settings: SearchSettings
     paths = pa.chunked_array(paths).combine_chunks() if isinstance(paths, list) else paths
     label = pc.binary_join_element_wise(files["dataset"], pc.fill_null(files["split"], ""), " ")
     files = files.append_column("path", paths).append_column("group", pc.utf8_trim(label, " "))
-    counts = pc.value_counts(files["path"].combine_chunks())
+    chosen = files.take(pa.array(rows))
+    counts = pc.value_counts(chosen["path"].combine_chunks())
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
         raise RecipeError(f"named twice: {twice.field('values')[0]}; name each target once")
-    chosen = files.take(pa.array(rows))
     storages = {target.dataset.name: target.dataset.tree.storage for target in targets}
     return _Measured(
         tiles,
@@ -227,8 +237,9 @@ def _leave(
     counted = summarise(verb, settings.match, [s.files for s in sides], pairs, clusters, groups)
     write_table(pairs.take(order), out / PAIRS)
     write_table(clusters, out / CLUSTERS)
-    files = pa.concat_tables([side.files for side in sides])
-    write_table(files.select(["path", "split", "drop_reason", "drop_detail"]), out / FILES)
+    listed = ["path", "split", "drop_reason", "drop_detail"]
+    files = pa.concat_tables([side.files.select(listed) for side in sides])
+    write_table(files.group_by(listed).aggregate([]).sort_by("path"), out / FILES)
     draw_pictures(pairs, clusters, [side.drawable for side in sides], out)
     write_json(counted.summary, out / SUMMARY)
     for line in counted.lines:

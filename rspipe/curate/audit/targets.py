@@ -7,6 +7,7 @@ from rspipe.catalog import CARD_NAME, card_of, catalog
 from rspipe.curate.datasets import Dataset
 from rspipe.errors import RecipeError, UnreadableImage
 from rspipe.readers import FileTree, Storage, read_dataset
+from rspipe.readers.base import split_in_path
 from rspipe.recipe import nearest_name
 
 SPLIT_MARK = "::"
@@ -46,9 +47,11 @@ def open_target(text: str, data: Path | None, cache: Path) -> Target:
     if not tree.files:
         raise RecipeError(f"{text}: it holds no file")
     if target.split is not None:
-        splits = {record.split for record in target.dataset.listing.images.values()} - {None}
+        listed = target.dataset.listing.images
+        splits = {record.split for record in listed.values()}
+        splits |= {split_in_path(path, card) for path in tree.image_paths if path not in listed}
         if target.split not in splits:
-            near = nearest_name(target.split, map(str, splits))
+            near = nearest_name(target.split, map(str, splits - {None}))
             raise RecipeError(f"{text}: no split {target.split!r}{near}")
     return target
 
