@@ -180,6 +180,26 @@ def test_tables_of_another_shape_or_type_are_refused(table):
         orientation_pairs(table)
 
 
+@pytest.mark.parametrize("orientations", [0, 9])
+def test_other_numbers_of_orientations_are_refused(orientations):
+    with pytest.raises(ValueError, match="orientations"):
+        orientation_pairs(np.zeros((3, 9), np.uint64), orientations=orientations)
+
+
+@pytest.mark.parametrize("orientations", [1, 3, 8])
+def test_tables_may_be_read_only_or_laid_out_otherwise(orientations):
+    """As they come from Arrow, from a mapped file, or out of a wider table."""
+    hashes = clustered(2, 8 * 100).reshape(-1, 8)
+    want = triples(orientation_pairs(hashes, None, 6, orientations=orientations))
+    mapped = hashes.copy()
+    mapped.flags.writeable = False
+    wide = np.concatenate([hashes, hashes], axis=1)
+    for table in (mapped, np.asfortranarray(hashes), wide):
+        found = grouped_orientation_pairs(table, 6, orientations=orientations)
+        assert len(found.rows.first) == 100
+        np.testing.assert_array_equal(triples(found.matches), want)
+
+
 def test_a_radius_that_has_no_exact_family_is_refused():
     with pytest.raises(ValueError, match="max_bits=17"):
         orientation_pairs(np.zeros((3, 8), np.uint64), max_bits=17)
