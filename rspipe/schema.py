@@ -138,6 +138,10 @@ class DatasetCard(Strict):
     """Class names, or for masks a mapping from name to pixel value or #RRGGBB colour."""
     n_classes: Annotated[int, Field(ge=1)] | None = None
     """Where `classes` would be too long to list."""
+    outline_class_property: str | None = None
+    """Property of GeoJSON outlines that names an object's class; null: all are of one class."""
+    outline_buffer_m: float | None = Field(default=None, gt=0)
+    """Half the width of lines and the radius of points, on the ground; null: left out."""
     ignore_classes: tuple[str, ...] = ()
     """Classes that no score counts."""
     options: dict[str, Any] = Field(default_factory=dict)

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from rspipe.corpus.format import ROW_GROUP_ROWS, corpus_schema
 from rspipe.curate.config import SliceConfig
+from rspipe.curate.masks import MaskSource, open_mask, outlines_of
 from rspipe.curate.measure import pixel_hash
 from rspipe.curate.partition import Partition
 from rspipe.curate.receipt import write_with_receipt
-from rspipe.curate.sources import open_source, read_tile
+from rspipe.curate.sources import box_of, open_source, read_tile, shape_of
 from rspipe.errors import UnreadableImage
 from rspipe.io import images
 from rspipe.io.storage import Storage
-from rspipe.schema import TILE_SCHEMA
+from rspipe.schema import TILE_SCHEMA, DatasetCard
 
-VERSION = 5
+VERSION = 6
 
 Row = dict[str, Any]
 # A photograph's PNG against its raw bytes, in percent; only plans shard sizes. In whole numbers, so
@@ -55,6 +56,7 @@ class PackItem:
 
     spans: tuple[Span, ...]
     storages: dict[str, Storage]
+    cards: dict[str, DatasetCard]
     config: SliceConfig
     row_group_bytes: int
 
@@ -133,10 +135,11 @@ class _Packing:
 
     def _pack_image(self, tiles: list[Row]) -> Iterator[Row]:
         """Pack tiles of one image; each that is given is what was measured."""
-        storage = self._item.storages[tiles[0]["dataset"]]
+        dataset = tiles[0]["dataset"]
+        storage, card = self._item.storages[dataset], self._item.cards[dataset]
         done = 0
         try:
-            for tile, packed in _packed_tiles(tiles, storage, self._item.config):
+            for tile, packed in _packed_tiles(tiles, storage, card, self._item.config):
                 done += 1
                 if packed is None:
                     detail = f"{tile['source_path']}: not what it was when it was measured"
@@ -148,31 +151,25 @@ class _Packing:
 
 
 def _packed_tiles(
-    tiles: list[Row], storage: Storage, config: SliceConfig
+    tiles: list[Row], storage: Storage, card: DatasetCard, config: SliceConfig
 ) -> Iterator[tuple[Row, Row | None]]:
     """Give each tile with its corpus row, or None if its image or mask has changed."""
     first = tiles[0]
-    mask = _read_mask(storage, first)
-    if first["original_bytes"]:
-        data = storage.read_bytes(first["source_path"])
-        same = hashlib.sha256(data).hexdigest() == first["source_sha256"]
-        yield first, _corpus_row(first, data, mask) if same else None
-        return
-    with open_source(storage, first, config) as source:
-        for tile in tiles:
-            pixels = read_tile(source, tile)
-            same = pixel_hash(pixels) == tile["pixel_hash"]
-            yield tile, _corpus_row(tile, images.encode_png(pixels), mask) if same else None
+    outlines = outlines_of(storage, first, card)
+    with open_mask(storage, first, outlines) as mask:
+        if first["original_bytes"]:
+            data = storage.read_bytes(first["source_path"])
+            same = hashlib.sha256(data).hexdigest() == first["source_sha256"]
+            yield first, _corpus_row(first, data, mask) if same else None
+            return
+        with open_source(storage, first, config) as source:
+            for tile in tiles:
+                pixels = read_tile(source, tile)
+                same = pixel_hash(pixels) == tile["pixel_hash"]
+                yield tile, _corpus_row(tile, images.encode_png(pixels), mask) if same else None
 
 
-def _read_mask(storage: Storage, tile: Row) -> Any:
-    if tile["mask_path"] is None:
-        return None
-    path = tile["mask_path"]
-    return images.decode_mask(storage.read_bytes(path), path)
-
-
-def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row | None:
+def _corpus_row(tile: Row, data: bytes, mask: MaskSource | None) -> Row | None:
     name = Path(tile["source_path"]).stem
     suffix = tile["format"].lower().replace("jpeg", "jpg")
     packed = {
@@ -181,11 +178,12 @@ def _corpus_row(tile: Row, data: bytes, mask: Any) -> Row | None:
         "mask": None,
     }
     if mask is not None:
-        window = mask[tile["y0"] : tile["y0"] + tile["h"], tile["x0"] : tile["x0"] + tile["w"]]
-        if window.shape[:2] != (tile["h"], tile["w"]):
+        box = box_of(tile)
+        if box.y1 > mask.size[0] or box.x1 > mask.size[1]:
             return None
+        values = mask.read(box, shape_of(tile))
         packed["mask"] = {
-            "bytes": images.encode_png(window),
+            "bytes": images.encode_png(values),
             "path": f"{tile['tile_id']}-mask.png",
         }
     return tile | packed

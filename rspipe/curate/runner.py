@@ -70,6 +70,7 @@ def _build(
 ) -> list[dict[str, Any]]:
     """Run the stages; returns the funnel."""
     storages = {d.card.name: d.storage for d in listed}
+    cards = {d.card.name: d.card for d in listed}
     images, tiles, sliced = _measure(recipe, listed, engine)
     fates, hits = _match(recipe, tiles, sliced, engine)
     partitions = [Partition(*tables) for tables in zip(images, tiles, fates, strict=True)]
@@ -80,7 +81,7 @@ def _build(
     config, group_bytes = recipe.what.slice, recipe.what.pack.row_group_bytes
     packed = _write_files(
         *("pack", folder / DATA, plans, engine, pack_stage.write_shard),
-        [pack_stage.PackItem(spans, storages, config, group_bytes) for spans in shards],
+        [pack_stage.PackItem(spans, storages, cards, config, group_bytes) for spans in shards],
     )
     (folder / DATA).mkdir(parents=True, exist_ok=True)
 

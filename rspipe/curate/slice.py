@@ -7,21 +7,24 @@ code: that is what the leakage stage compares with. What a tile is worth is for 
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from rspipe.curate.carry import carry_boxes
+from rspipe.curate.carry import Objects
 from rspipe.curate.config import SliceConfig
+from rspipe.curate.masks import MaskSource, open_mask, outlines_of
 from rspipe.curate.measure import hash_rows, measure_pixels
 from rspipe.curate.rows import drop, is_held_out
 from rspipe.curate.sources import Source, open_source
 from rspipe.curate.windows import Cut, lay_cuts, scale_to
 from rspipe.errors import UnreadableImage
-from rspipe.io import images
+from rspipe.io.outlines import Outlines
+from rspipe.io.resample import Shape
 from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA, Box, DatasetCard
@@ -101,13 +104,17 @@ def _tiles(row: Row, item: SliceItem) -> Iterator[Row]:
     if first is None:
         longest = max(row["height"], row["width"])
         raise _Unusable("too_large", f"{longest} px > {config.larger_than_px} px stay whole")
-    _check_mask(row, storage)
-    row = row | _declared_stretch(row, item.cards[row["dataset"]], config)
-    with open_source(storage, row, config) as source:
+    card = item.cards[row["dataset"]]
+    row = row | _declared_stretch(row, card, config)
+    with (
+        _annotation(storage, row, card) as annotation,
+        open_source(storage, row, config) as source,
+    ):
+        row["annotation_note"] = annotation.note
         if not first.covers(row["height"], row["width"]):
             yield _parent(row, source)
-        for cut in (first, *cuts):
-            yield _tile(row, cut, source, config)
+        for cut in chain((first,), cuts):
+            yield _tile(row, cut, source, annotation, config)
 
 
 def _declared_stretch(row: Row, card: DatasetCard, config: SliceConfig) -> Row:
@@ -128,21 +135,60 @@ def _declared_stretch(row: Row, card: DatasetCard, config: SliceConfig) -> Row:
     return {"stretch_low": stated[0], "stretch_high": stated[1]}
 
 
-def _check_mask(row: Row, storage: Storage) -> None:
-    """Decode the mask, if any: one that is broken or of another size must not be packed."""
-    path = row["mask_path"]
-    if path is None:
-        return
-    try:
-        mask = images.decode_mask(storage.read_bytes(path), path)
-    except UnreadableImage as error:
-        raise _Unusable("bad_annotation", f"mask {error}") from error
-    if mask.shape[:2] != (row["height"], row["width"]):
-        size = f"{row['height']}x{row['width']}"
-        raise _Unusable(
-            "bad_annotation",
-            f"mask {path}: {mask.shape[0]}x{mask.shape[1]} px, its image has {size}",
-        )
+@dataclass(frozen=True)
+class _Annotation:
+    """What is said of an image and has to be cut with it."""
+
+    objects: Objects | None
+    mask: MaskSource | None
+    note: str | None
+    """What no tile can carry."""
+
+    def cut(self, cut: Cut, config: SliceConfig, shape: Shape | None) -> list[Row] | None:
+        """The objects of a tile; its mask is only looked at, for `pack` reads it again.
+
+        Raises:
+            _Unusable: the mask cannot be decoded here.
+        """
+        if self.mask is not None and not self.mask.is_sound:
+            try:
+                self.mask.read(cut.box, shape)
+            except UnreadableImage as error:
+                raise _Unusable("bad_annotation", f"mask {error}") from error
+        return None if self.objects is None else self.objects.in_tile(cut.box, config, shape)
+
+
+@contextmanager
+def _annotation(storage: Storage, row: Row, card: DatasetCard) -> Iterator[_Annotation]:
+    """Open an image's annotation.
+
+    Raises:
+        _Unusable: it cannot be read, or its mask is of another size.
+    """
+    with ExitStack() as stack:
+        try:
+            outlines = outlines_of(storage, row, card)
+            mask = stack.enter_context(open_mask(storage, row, outlines))
+        except UnreadableImage as error:
+            kind = "mask" if row["mask_path"] else "outlines"
+            raise _Unusable("bad_annotation", f"{kind} {error}") from error
+        if mask is not None and mask.size != (row["height"], row["width"]):
+            sizes = (
+                f"{mask.size[0]}x{mask.size[1]} px, its image has {row['height']}x{row['width']}"
+            )
+            raise _Unusable("bad_annotation", f"mask {row['mask_path']}: {sizes}")
+        objects = _objects(row, outlines)
+        notes = [
+            outlines.note if outlines else None,
+            objects.note(row["height"], row["width"]) if objects else None,
+        ]
+        yield _Annotation(objects, mask, "; ".join(filter(None, notes)) or None)
+
+
+def _objects(row: Row, outlines: Outlines | None) -> Objects | None:
+    if row["boxes"] is not None:
+        return Objects.from_boxes(row["boxes"])
+    return None if outlines is None else Objects.from_outlines(outlines)
 
 
 def _unusable(row: Row, reason: str, detail: str) -> Row:
@@ -155,7 +201,7 @@ def _whole(row: Row) -> Box:
     return Box(y0=0, x0=0, y1=row["height"], x1=row["width"])
 
 
-def _tile(row: Row, cut: Cut, source: Source, config: SliceConfig) -> Row:
+def _tile(row: Row, cut: Cut, source: Source, annotation: _Annotation, config: SliceConfig) -> Row:
     resampled = (cut.height, cut.width) != (cut.box.height, cut.box.width)
     shape = (cut.height, cut.width) if resampled else None
     pixels, valid = source.read(cut.box, shape)
@@ -166,14 +212,13 @@ def _tile(row: Row, cut: Cut, source: Source, config: SliceConfig) -> Row:
         and row["dtype"] == "uint8"
         and list(row["display_bands"]) in ([1], [1, 2, 3])
     )
-    boxes = carry_boxes(row["boxes"], cut.box, config.min_box_share, config.mark_cut, shape)
     tile = row | _place(row, cut) | _rendered(row, cut, source)
     tile |= {
         "is_parent": False,
         "original_bytes": original,
         "bands": pixels.shape[2],
         "format": row["format"] if original else "PNG",
-        "boxes": boxes,
+        "boxes": annotation.cut(cut, config, shape),
     }
     if valid is not None and not valid.any() and not is_held_out(row):
         empty = tile | {"nodata_fraction": 1.0}
@@ -183,13 +228,8 @@ def _tile(row: Row, cut: Cut, source: Source, config: SliceConfig) -> Row:
 
 def _parent(row: Row, source: Source) -> Row:
     """The row of an image that is cut: measured from a small picture of it, for lineage only."""
-    scale = min(1.0, PARENT_PX / max(row["height"], row["width"]))
-    cut = Cut(
-        _whole(row),
-        max(1, round(row["height"] * scale)),
-        max(1, round(row["width"] * scale)),
-    )
-    pixels, valid = source.read(cut.box, (cut.height, cut.width) if scale < 1 else None)
+    pixels, valid = source.preview(PARENT_PX)
+    cut = Cut(_whole(row), pixels.shape[0], pixels.shape[1])
     return (
         row
         | _place(row, cut, "parent")

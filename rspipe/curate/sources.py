@@ -10,15 +10,15 @@ from PIL import Image
 
 from rspipe.curate.config import SliceConfig
 from rspipe.errors import UnreadableImage
-from rspipe.io import images, raster
+from rspipe.io import images
 from rspipe.io.derived import local_raster
+from rspipe.io.resample import Shape, area_average
+from rspipe.io.scene import Scene, Stretch, open_scene
 from rspipe.io.storage import Storage
 from rspipe.schema import Box
 
 Row = dict[str, Any]
 Bounds = tuple[float, float, float, float]
-Shape = tuple[int, int]
-
 Window = tuple[images.Pixels, NDArray[np.bool_] | None]
 """Pixels uint8 (H, W, C), and whether they have data, bool (H, W); None: all have."""
 
@@ -26,11 +26,14 @@ Window = tuple[images.Pixels, NDArray[np.bool_] | None]
 class Source(Protocol):
     """An open image, read window by window."""
 
-    stretch: raster.Stretch | None
+    stretch: Stretch | None
     """What raw values become; None where they are 8-bit and shown as they are."""
 
     def read(self, box: Box, shape: Shape | None = None) -> Window:
         """Pixels and validity of a window, resampled to `shape` (rows, columns)."""
+
+    def preview(self, most_px: int) -> Window:
+        """A small picture of the whole, its longest side at most `most_px`."""
 
     def bounds_4326(self, box: Box) -> Bounds | None:
         """Footprint of a window in degrees, where known."""
@@ -57,16 +60,20 @@ def open_source(storage: Storage, row: Row, config: SliceConfig) -> Iterator[Sou
             return
     with (
         local_raster(storage, path, row["derivation"]) as file,
-        raster.open_scene(file, path, bands) as scene,
+        open_scene(file, path, bands) as scene,
     ):
         yield _Raster(scene, _stretch_of(scene, row, config))
 
 
 def read_tile(source: Source, tile: Row) -> images.Pixels:
     """Read the pixels of a row of the tile table, uint8 (H, W, C)."""
+    return source.read(box_of(tile), shape_of(tile))[0]
+
+
+def shape_of(tile: Row) -> Shape | None:
+    """Rows and columns that a tile's window is resampled to; None where it is not."""
     shape = (tile["height"], tile["width"])
-    resampled = shape != (tile["h"], tile["w"])
-    return source.read(box_of(tile), shape if resampled else None)[0]
+    return None if shape == (tile["h"], tile["w"]) else shape
 
 
 def box_of(tile: Row) -> Box:
@@ -83,13 +90,13 @@ def _picture(storage: Storage, path: str) -> images.Picture | None:
     return images.decode_picture(storage.read_bytes(path), path)
 
 
-def _stretch_of(scene: raster.Scene, row: Row, config: SliceConfig) -> raster.Stretch | None:
+def _stretch_of(scene: Scene, row: Row, config: SliceConfig) -> Stretch | None:
     if scene.is_8bit:
         return None
     if scene.own_stretch is not None:
         return scene.own_stretch
     if row.get("stretch_low") is not None:
-        return raster.Stretch(row["stretch_low"], row["stretch_high"])
+        return Stretch(row["stretch_low"], row["stretch_high"])
     rule = config.stretch.of(row["dataset"])
     return scene.percentile_stretch(rule.low_percentile, rule.high_percentile)
 
@@ -97,7 +104,7 @@ def _stretch_of(scene: raster.Scene, row: Row, config: SliceConfig) -> raster.St
 class _Picture:
     """An 8-bit picture, decoded whole."""
 
-    stretch: raster.Stretch | None = None
+    stretch: Stretch | None = None
 
     def __init__(self, picture: images.Picture, path: str, bands: tuple[int, ...]) -> None:
         self._pixels = _chosen(picture.pixels, path, bands)
@@ -109,10 +116,16 @@ class _Picture:
         valid = None if self._valid is None else self._valid[window]
         if shape is None:
             return pixels, valid
-        pixels = _resize_bands(pixels, shape)
-        if valid is None:
-            return pixels, None
-        return pixels, _resize(valid.astype(np.uint8) * 255, shape) >= 128
+        if shape[0] > box.height or shape[1] > box.width:
+            enlarged = None if valid is None else _enlarge(valid[:, :, None] * np.uint8(255), shape)
+            return _enlarge(pixels, shape), None if enlarged is None else enlarged[:, :, 0] > 127
+        return _shrink(pixels, valid, shape)
+
+    def preview(self, most_px: int) -> Window:
+        height, width = self._pixels.shape[:2]
+        scale = min(1.0, most_px / max(height, width))
+        whole = Box(y0=0, x0=0, y1=height, x1=width)
+        return self.read(whole, (max(1, round(height * scale)), max(1, round(width * scale))))
 
     def bounds_4326(self, box: Box) -> Bounds | None:
         return None
@@ -128,28 +141,37 @@ def _chosen(pixels: images.Pixels, path: str, bands: tuple[int, ...]) -> images.
     return np.ascontiguousarray(pixels[:, :, shown])
 
 
-def _resize_bands(pixels: images.Pixels, shape: Shape) -> images.Pixels:
-    if pixels.shape[2] == 1:
-        return _resize(pixels[:, :, 0], shape)[:, :, None]
-    return _resize(pixels, shape)
+def _shrink(pixels: images.Pixels, valid: NDArray[np.bool_] | None, shape: Shape) -> Window:
+    values, half_valid = area_average(
+        lambda first, last: (
+            pixels[first:last].transpose(2, 0, 1),
+            None if valid is None else valid[first:last],
+        ),
+        (pixels.shape[0], pixels.shape[1]),
+        shape,
+    )
+    small = np.ascontiguousarray(np.rint(values).astype(np.uint8).transpose(1, 2, 0))
+    return small, None if valid is None else half_valid
 
 
-def _resize(values: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
-    """Shrink by area averages, enlarge by bilinear interpolation, as `Scene.read` does."""
-    finer = shape[0] > values.shape[0] or shape[1] > values.shape[1]
-    rule = Image.Resampling.BILINEAR if finer else Image.Resampling.BOX
-    return np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), rule))
+def _enlarge(pixels: images.Pixels, shape: Shape) -> images.Pixels:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    large = np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+    return large.reshape(*shape, pixels.shape[2])
 
 
 class _Raster:
     """A raster with its stretch."""
 
-    def __init__(self, scene: raster.Scene, stretch: raster.Stretch | None) -> None:
+    def __init__(self, scene: Scene, stretch: Stretch | None) -> None:
         self._scene = scene
         self.stretch = stretch
 
     def read(self, box: Box, shape: Shape | None = None) -> Window:
         return self._scene.read(box, self.stretch, shape)
+
+    def preview(self, most_px: int) -> Window:
+        return self._scene.preview(self.stretch, most_px)
 
     def bounds_4326(self, box: Box) -> Bounds | None:
         return self._scene.bounds_4326(box)

@@ -218,8 +218,11 @@ def decode_mask(data: bytes, path: str) -> NDArray[np.uint8]:
     return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode uint8 (H, W), (H, W, 1) or (H, W, 3) losslessly; equal pixels, equal bytes."""
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Encode uint8 (H, W), (H, W, 1) or (H, W, 3), or uint16 (H, W), losslessly.
+
+    Equal pixels, equal bytes.
+    """
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     buffer = io.BytesIO()

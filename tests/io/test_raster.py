@@ -1,38 +1,16 @@
-import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_bounds
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
 
 from rspipe.errors import UnreadableImage
 from rspipe.io import raster
-from rspipe.schema import Box
+from tests.io.rasters import ramp, write_raster
 
 
 @pytest.fixture
 def write(tmp_path):
-    def write(values, crs="EPSG:4326", nodata=None, name="a.tif"):
-        path = tmp_path / name
-        bands, height, width = values.shape
-        profile = {
-            "driver": "GTiff",
-            "count": bands,
-            "height": height,
-            "width": width,
-            "dtype": values.dtype,
-            "nodata": nodata,
-        }
-        if crs:
-            profile |= {"crs": crs, "transform": from_bounds(10, 40, 12, 41, width, height)}
-        with rasterio.open(path, "w", **profile) as out:
-            out.write(values)
-        return path
-
-    return write
-
-
-def ramp(bands, dtype, height=20, width=40):
-    values = np.arange(bands * height * width).reshape(bands, height, width)
-    return (values % 256 if dtype == "uint8" else values * 7).astype(dtype)
+    return lambda values, **options: write_raster(tmp_path / "a.tif", values, **options)
 
 
 def test_facts_carry_the_footprint_and_the_ground_size_of_a_pixel(write):
@@ -40,6 +18,21 @@ def test_facts_carry_the_footprint_and_the_ground_size_of_a_pixel(write):
     assert facts.bounds_4326 == pytest.approx((10, 40, 12, 41))
     assert facts.gsd_m == pytest.approx(0.05 * 111_320)
     assert facts.display_bands == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("crs", "size", "gsd_m"),
+    [
+        ("EPSG:32631", 0.5, 0.5),
+        ("EPSG:2263", 1.0, 0.3048),  # New York, in US survey feet
+        ("EPSG:3857", 10.0, None),
+    ],
+)
+def test_the_ground_size_is_in_metres_whatever_the_unit(write, crs, size, gsd_m):
+    path = write(ramp(1, "uint8"), crs=crs, transform=from_origin(600_000, 5_000_000, size, size))
+    found = raster.read_facts(path, "a", None).gsd_m
+    # Web Mercator at 40.9° north is stretched by 1/cos.
+    assert found == pytest.approx(gsd_m or 10 * 0.7558, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +45,7 @@ def test_facts_carry_the_footprint_and_the_ground_size_of_a_pixel(write):
         (4, "uint16", ("blue", "green", "red", "nir"), (3, 2, 1)),
         (10, "float32", ("nir", "swir"), None),
         (3, "uint8", ("swir", "nir", "red"), None),
+        (3, "uint8", ("nir", "red", "green"), None),
     ],
 )
 def test_visible_bands_follow_the_card_then_the_file(write, bands, dtype, names, expected):
@@ -59,43 +53,22 @@ def test_visible_bands_follow_the_card_then_the_file(write, bands, dtype, names,
     assert raster.read_facts(path, "a", names).display_bands == expected
 
 
-def test_windows_of_8_bit_are_the_pixels_themselves(write):
-    values = ramp(3, "uint8")
-    with raster.open_scene(write(values), "a", (1, 2, 3)) as scene:
-        pixels, valid = scene.read(Box(y0=5, x0=7, y1=15, x1=30), None)
-    np.testing.assert_array_equal(pixels, values[:, 5:15, 7:30].transpose(1, 2, 0))
-    assert valid.all()
+@pytest.mark.parametrize(("bands", "expected"), [(2, (1,)), (4, (1, 2, 3))])
+def test_an_alpha_band_is_not_shown(write, bands, expected):
+    path = write(ramp(bands, "uint8"))
+    with rasterio.open(path, "r+") as out:
+        out.colorinterp = [ColorInterp.undefined] * (bands - 1) + [ColorInterp.alpha]
+    assert raster.read_facts(path, "a", None).display_bands == expected
 
 
-def test_one_stretch_serves_all_windows_of_a_scene(write):
-    values = ramp(1, "uint16")
-    with raster.open_scene(write(values), "a", (1,)) as scene:
-        stretch = scene.percentile_stretch(0, 100)
-        whole, _ = scene.read(Box(y0=0, x0=0, y1=20, x1=40), stretch)
-        part, _ = scene.read(Box(y0=10, x0=0, y1=20, x1=40), stretch)
-    np.testing.assert_array_equal(whole[10:], part)
-    assert whole.min() == 0
-    assert whole.max() == 255
+def test_a_raster_of_numbered_colours_is_a_map_and_no_picture(write):
+    path = write(ramp(1, "uint8"), photometric="palette")
+    with rasterio.open(path, "r+") as out:
+        out.write_colormap(1, {0: (255, 0, 0, 255), 1: (0, 255, 0, 255)})
+    assert raster.read_facts(path, "a", None).display_bands is None
 
 
-def test_a_stretch_keeps_the_ratio_of_colours(write):
-    values = np.stack([np.full((20, 40), v) for v in (100, 200, 400)]).astype("uint16")
-    values[:, 0, 0] = 0
-    with raster.open_scene(write(values), "a", (1, 2, 3)) as scene:
-        pixels, _ = scene.read(Box(y0=5, x0=5, y1=6, x1=6), scene.percentile_stretch(0, 100))
-    np.testing.assert_allclose(pixels[0, 0] / 255, [0.25, 0.5, 1], atol=0.01)
-
-
-def test_nodata_is_invalid_and_outside_the_stretch(write):
-    values = ramp(1, "uint16")
-    values[:, :5] = 0
-    with raster.open_scene(write(values, nodata=0), "a", (1,)) as scene:
-        stretch = scene.percentile_stretch(0, 100)
-        _, valid = scene.read(Box(y0=0, x0=0, y1=20, x1=40), stretch)
-    assert stretch.low > 0
-    assert not valid[:5].any()
-
-
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_scene_without_georeference_is_still_an_image(write):
     facts = raster.read_facts(write(ramp(3, "uint8"), crs=None), "a", None)
     assert facts.crs is None
