@@ -250,7 +250,9 @@ class Storage:
             info = self._place[0].info(self._full(outer))
         except OSError as error:
             raise UnreadableImage(path, "the file has vanished") from error
-        changed = info.get("ETag") or info.get("mtime") or info.get("LastModified")
+        changed = next(
+            (info[k] for k in ("ETag", "mtime", "LastModified", "created") if k in info), ""
+        )
         return f"{path} {info['size']} {changed}"
 
     def container(self, path: str) -> Container:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SceneName:
     """What a file's name says."""
 
@@ -31,7 +31,7 @@ class SceneName:
     """Fill value that the producer documents and the files do not carry."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Naming:
     """One producer's rule. Groups: date, band, platform, resolution, where the names have them."""
 

@@ -60,7 +60,7 @@ class Scenes:
         return listing | Listing(plain, companions(tree)) | Listing(sidecars=metadata)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _BandFile:
     """One band of a scene."""
 

@@ -4,6 +4,7 @@ import os
 import threading
 import zipfile
 
+import fsspec
 import numpy as np
 import pytest
 import rasterio
@@ -12,8 +13,9 @@ from rasterio.transform import from_origin
 from rspipe.errors import UnreadableImage
 from rspipe.io import gdal_child
 from rspipe.io.derived import local_raster
+from rspipe.io.raster import open_scene
 from rspipe.io.storage import Storage
-from rspipe.schema import Derivation
+from rspipe.schema import Box, Derivation
 
 needs_bindings = pytest.mark.skipif(
     gdal_child.describe() is None, reason="the GDAL bindings are not installed; see rspipe doctor"
@@ -199,6 +201,40 @@ def test_members_that_do_not_fit_are_a_named_reason_without_folders(storage, dat
     with pytest.raises(UnreadableImage, match=r"b\.tif") as caught:
         read(storage, stack("a.tif", "b.tif"))
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_broken_member_is_named_when_its_pixels_are_read(storage, data, bands, tmp_path, virtual):
+    big = np.random.default_rng(0).integers(1, 5000, (1, 300, 300), dtype=np.uint16)
+    for name in bands.members:
+        write(data / name, big)
+    broken = data / bands.members[1]
+    broken.write_bytes(broken.read_bytes()[:100_000])
+    rule = bands
+    if not virtual:
+        with zipfile.ZipFile(data / "s.zip", "w") as archive:
+            for member in bands.members:
+                archive.write(data / member, member)
+        rule = bands.model_copy(update={"members": tuple(f"s.zip/{m}" for m in bands.members)})
+    with (
+        pytest.raises(UnreadableImage, match=r"b3\.tif") as caught,
+        local_raster(storage, "made", rule.model_dump_json()) as file,
+        open_scene(file, "made", (1, 2, 3)) as scene,
+    ):
+        scene.read(Box(y0=0, x0=0, y1=300, x1=300), None)
+    assert str(tmp_path) not in str(caught.value)
+    assert not list(storage.cache.rglob("*.tif"))
+
+
+def test_members_in_object_storage_are_fetched_once(tmp_path, data, bands):
+    bucket = fsspec.filesystem("memory")
+    for member in bands.members:
+        bucket.pipe(f"/derived-test/{member}", (data / member).read_bytes())
+    storage = Storage("memory://derived-test", tmp_path / "cache")
+    values, _, file = read(storage, bands)
+    np.testing.assert_array_equal(values, SCENE)
+    bucket.rm("/derived-test", recursive=True)
+    assert [path for path in storage.cache.rglob("*") if path.is_file()] == [file]
 
 
 @needs_bindings

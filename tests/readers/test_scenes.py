@@ -152,6 +152,29 @@ def test_two_bands_of_unknown_meaning_stack_only_by_their_card(rows, real_data):
 
 
 @pytest.mark.real_data
+def test_overlapping_scenes_become_one_picture_where_the_card_says_so(rows, real_data, tmp_path):
+    """Two cut-outs of one Landsat scene: put together, they show what the whole scene shows."""
+    card = "layout: scenes\noptions: {mosaic_pattern: 'landsat_utm18/(?P<scene>rgb)\\d\\.tif$'}\n"
+    found = rows("geotiff", card)
+    row = found["landsat_utm18/rgb.vrt"]
+    assert (row["drop_reason"], row["bands"], row["display_bands"]) == (None, 3, [1, 2, 3])
+    assert found["landsat_utm18/rgb1.tif"]["drop_detail"] == "a tile of landsat_utm18/rgb.vrt"
+    folder = real_data / "geotiff"
+    storage = Storage(str(folder), tmp_path / "cache")
+    with (
+        local_raster(storage, "landsat_utm18/rgb.vrt", row["derivation"]) as file,
+        rasterio.open(file) as made,
+    ):
+        assert (row["height"], row["width"]) == made.shape
+        for name in ("rgb1.tif", "rgb2.tif"):
+            with rasterio.open(folder / "landsat_utm18" / name) as tile:
+                ours = made.read(window=made.window(*tile.bounds).round())
+                theirs, valid = tile.read(), tile.dataset_mask() > 0
+                assert valid.sum() > 100_000
+                np.testing.assert_array_equal(ours[:, valid], theirs[:, valid])
+
+
+@pytest.mark.real_data
 def test_jpeg_2000_files_are_scenes_with_the_dates_of_their_names(rows, real_data):
     found = rows("jp2", "layout: scenes\n")
     for path in (real_data / "jp2").glob("*.jp2"):
