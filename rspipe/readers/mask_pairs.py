@@ -22,7 +22,7 @@ IMAGE_FOLDERS = (
 )
 MASK_FOLDERS = (
     *("masks", "masks_png", "mask", "labels", "label", "labels_png", "gt", "gts", "groundtruth"),
-    *("ground_truth", "annotations", "ann_dir", "segmentationclass", "urbanatlas", "seg"),
+    *("ground_truth", "annotations", "ann_dir", "segmentationclass", "urbanatlas", "seg", "map"),
 )
 # Ends of names by which images and masks are told where no card says more: image, mask.
 SUFFIXES = (
