@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 from rspipe.errors import UnreadableImage
 from rspipe.io import gdal_child
 from rspipe.io.derived import local_raster
-from rspipe.io.raster import open_scene
+from rspipe.io.scene import open_scene
 from rspipe.io.storage import Storage
 from rspipe.schema import Box, Derivation
 
