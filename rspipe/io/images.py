@@ -9,7 +9,6 @@ copied from line to line and from there to NumPy.
 
 import io
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import simplejpeg
@@ -79,7 +78,8 @@ def claims_image(path: str) -> bool:
     >>> claims_image("a/B.JPG"), claims_image("a/B.xml")
     (True, False)
     """
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+    stem, _, suffix = path.rpartition("/")[2].rpartition(".")  # pathlib takes 20 times as long
+    return stem != "" and f".{suffix.lower()}" in IMAGE_SUFFIXES
 
 
 def sniff_format(head: bytes) -> str | None:

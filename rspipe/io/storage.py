@@ -166,9 +166,10 @@ class Storage:
         """
         parts = path.split("/")
         for i, part in enumerate(parts[:-1]):
+            if container_suffix(part) is None:
+                continue
             outer = "/".join(parts[: i + 1])
-            is_folder = self.is_local and Path(self._full(outer)).is_dir()
-            if container_suffix(part) is not None and not is_folder:
+            if not (self.is_local and Path(self._full(outer)).is_dir()):
                 return outer, "/".join(parts[i + 1 :])
         return path, None
 

@@ -81,8 +81,10 @@ class ImageFolder:
                 split=splits.listed(path) or (table and table.split(path)) or folders.split(path),
                 annotation=_labelled(options.label_names.get(label, label) if label else None),
             )
-        sidecars = splits.sidecars | (table.sidecars if table else {})
-        return Listing(images, sidecars, splits.faults)
+        beside = Listing({}, splits.sidecars, splits.faults)
+        if table:
+            beside |= Listing({}, table.sidecars, table.faults)
+        return Listing(images) | beside
 
 
 @lru_cache(maxsize=2**16)

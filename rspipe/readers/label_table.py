@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rspipe.errors import RecipeError
+from rspipe.errors import ReaderError, RecipeError
 from rspipe.readers.matching import plain_parts
 from rspipe.readers.splits import plain_name, read_table, without_suffix
 from rspipe.readers.tree import FileTree
@@ -32,6 +32,7 @@ class LabelTable:
     labels: dict[str, str]
     splits: dict[str, str]
     sidecars: dict[str, str]
+    faults: dict[str, str]
 
     @classmethod
     def read(cls, tree: FileTree, card: DatasetCard, where: LabelsCsv) -> "LabelTable":
@@ -46,15 +47,23 @@ class LabelTable:
             raise RecipeError(f"card {card.name!r}: labels_csv: there is no file {where.file!r}")
         labels: dict[str, str] = {}
         splits: dict[str, str] = {}
+        sidecars: dict[str, str] = {}
+        faults: dict[str, str] = {}
         for file in files:
-            for row in read_table(tree, file, where.delimiter):
+            try:
+                rows = list(read_table(tree, file, where.delimiter))
+            except ReaderError as error:
+                faults[file] = str(error)
+                continue
+            sidecars[file] = "labels"
+            for row in rows:
                 key = without_suffix(plain_name(_cell(row, where.path, card, file)))
                 label = _label(row, where, card, file)
                 if label:
                     labels[key] = label
                 if where.split:
                     splits[key] = _cell(row, where.split, card, file)
-        return cls(labels, splits, dict.fromkeys(files, "labels"))
+        return cls(labels, splits, sidecars, faults)
 
     def label(self, path: str) -> str | None:
         """Return an image's label: by the longest end of its path that the table holds."""

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from rspipe.errors import RecipeError
+from rspipe.errors import ReaderError, RecipeError
 from rspipe.io.images import IMAGE_SUFFIXES
 from rspipe.readers.base import SPLIT_NAMES, split_in_path
 from rspipe.readers.matching import plain_parts
@@ -90,10 +90,17 @@ def read_split_lists(tree: FileTree, card: DatasetCard) -> SplitLists:
 
 
 def read_table(tree: FileTree, path: str, delimiter: str = ",") -> Iterator[dict[str, str]]:
-    """Read a CSV file with a header; columns in lower case, cells stripped."""
+    """Read a CSV file with a header; columns in lower case, cells stripped.
+
+    Raises:
+        ReaderError: it is no CSV file.
+    """
     text = tree.read_text(path).lstrip("\ufeff")
-    for row in csv.DictReader(text.splitlines(), delimiter=delimiter):
-        yield {str(k).strip().lower(): v.strip() for k, v in row.items() if isinstance(v, str)}
+    try:
+        for row in csv.DictReader(text.splitlines(), delimiter=delimiter):
+            yield {str(k).strip().lower(): v.strip() for k, v in row.items() if isinstance(v, str)}
+    except csv.Error as error:
+        raise ReaderError(f"not a usable CSV file: {error}") from error
 
 
 def split_word(name: str) -> str | None:
@@ -204,13 +211,16 @@ def _put(found: SplitLists, key: str, split: str) -> str:
 def _add_table(found: SplitLists, tree: FileTree, path: str) -> None:
     if _SPLIT_COLUMN not in tree.read_text(path, 4096).split("\n", 1)[0].lower():
         return
-    for row in read_table(tree, path):
+    try:
+        rows = list(read_table(tree, path))
+    except ReaderError as error:
+        found.faults[path] = str(error)
+        return
+    for row in rows:
         column = next((c for c in PATH_COLUMNS if c in row), None)
-        if column is None or _SPLIT_COLUMN not in row:
-            return
-        if row[column] and row[_SPLIT_COLUMN]:
+        if column is not None and row[column] and row.get(_SPLIT_COLUMN):
             _put(found, without_suffix(plain_name(row[column])), row[_SPLIT_COLUMN])
-        found.sidecars[path] = "table of splits"
+            found.sidecars[path] = "table of splits"
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rspipe.errors import UnreadableImage
 from rspipe.io.images import claims_image
@@ -47,7 +47,7 @@ class FileTree:
         """Image paths by file name without suffix."""
         found: dict[str, list[str]] = defaultdict(list)
         for path in self.image_paths:
-            found[PurePosixPath(path).stem].append(path)
+            found[path.rpartition("/")[2].rpartition(".")[0]].append(path)
         return {stem: tuple(paths) for stem, paths in found.items()}
 
     @cached_property
@@ -62,7 +62,8 @@ class FileTree:
     def _by_suffix(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = defaultdict(list)
         for path in self.paths:
-            found[PurePosixPath(path).suffix.lower()].append(path)
+            name = path.rpartition("/")[2]
+            found[name[name.rfind(".") :].lower() if "." in name[1:] else ""].append(path)
         return {suffix: tuple(paths) for suffix, paths in found.items()}
 
     @cached_property

@@ -87,6 +87,15 @@ def test_a_wrong_option_is_a_named_error(tree, options, message):
         labels(files, **options)
 
 
+def test_a_table_that_is_none_is_a_fault(tree):
+    files = tree({"c/a.png": None, "t.csv": f"path,label,split\na.png,{'x' * 200_000},train\n"})
+    where = {"file": "t.csv", "path": "path", "label": "label"}
+    card = DatasetCard(name="x", layout="image_folder", options={"labels_csv": where})
+    listing = read_dataset(files, card)
+    assert "field larger" in listing.faults["t.csv"]
+    assert listing.images["c/a.png"].annotation.label is None
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["hurricane_damage", "eurosat_recut"])
 def test_a_real_set_reads_as_its_folders_say(real_data, name):

@@ -1,7 +1,9 @@
 import pytest
 
+from rspipe.curate.config import CurateHow
 from rspipe.curate.datasets import Dataset
-from rspipe.curate.ingest import ingest, partitions
+from rspipe.curate.ingest import IngestItem, ingest
+from rspipe.curate.listing import write_listing
 from rspipe.readers import READERS, read_dataset
 from rspipe.schema import DatasetCard
 from tests.fakes import picture
@@ -57,7 +59,7 @@ def test_an_outline_gives_the_rectangle_around_it(tree):
     assert (second.x0, second.y0, second.x1, second.y1) == (0.1, 0.1, 0.5, 0.5)
 
 
-def test_boxes_are_in_pixels_once_the_image_was_opened(tree):
+def test_boxes_are_in_pixels_once_the_image_was_opened(tree, tmp_path):
     corners = "0.5 0 1 0.5 0.5 1 0 0.5"
     card = DatasetCard(name="x", layout="yolo", classes=("ship",))
     files = tree(
@@ -69,9 +71,12 @@ def test_boxes_are_in_pixels_once_the_image_was_opened(tree):
         }
     )
     dataset = Dataset(card, files, read_dataset(files, card))
-    rows = {
-        row["source_path"]: row for i in partitions(dataset, 9) for row in ingest(i).to_pylist()
-    }
+    listed = write_listing(dataset, tmp_path / "stages", CurateHow())
+    tables = [
+        ingest(IngestItem(listed.storage, listed.card, listed.folder.part(i)))
+        for i in range(listed.n_partitions)
+    ]
+    rows = {row["source_path"]: row for table in tables for row in table.to_pylist()}
     flat, turned = rows["images/a.png"]["boxes"]
     assert (flat["x0"], flat["y0"], flat["x1"], flat["y1"]) == (15, 2.5, 25, 7.5)
     assert turned["corners"] == [20, 0, 40, 5, 20, 10, 0, 5]
