@@ -6,6 +6,8 @@
     ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
     ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
     ├── DamagedTable       a table between stages is gone or damaged; it is made anew
+    ├── NoSpace            a disk is full; what is done stays
+    ├── StageFailed        a stage of curation cannot go on
     ├── CorpusError        a corpus is absent, incomplete, or of another schema version
     ├── FetchError         a published file cannot be fetched, verified or unpacked
     ├── RunError           a pre-training run is absent, incomplete, or does not match its recipe
@@ -61,11 +63,40 @@ class DamagedTable(RspipeError):
 
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
-        self.path = path
+        self.path = str(path)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["DamagedTable"], tuple[object, str]]:
+    def __reduce__(self) -> tuple[type["DamagedTable"], tuple[str, str]]:
         return type(self), (self.path, self.reason)
+
+
+class NoSpace(RspipeError):
+    """A disk is full.
+
+    Args:
+        folder: a folder on it.
+        name: what was to be written there.
+        needed_bytes: about how large that is; None where nobody knows.
+        free_bytes: what is left; None where nobody knows.
+    """
+
+    def __init__(
+        self, folder: str, name: str, needed_bytes: int | None, free_bytes: int | None
+    ) -> None:
+        needs = "" if needed_bytes is None else f", which needs about {needed_bytes:,} bytes"
+        free = "" if free_bytes is None else f" ({free_bytes:,} bytes are free)"
+        super().__init__(
+            f"no space left in {folder} for {name}{needs}{free}: make room or name another folder, "
+            "and run again; what is done stays"
+        )
+        self._said = folder, name, needed_bytes, free_bytes
+
+    def __reduce__(self) -> tuple[type["NoSpace"], tuple[str, str, int | None, int | None]]:
+        return type(self), self._said
+
+
+class StageFailed(RspipeError):
+    """A stage of curation cannot go on; the message names the partition."""
 
 
 class ReaderError(RspipeError):

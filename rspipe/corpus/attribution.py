@@ -1,18 +1,17 @@
 """ATTRIBUTION.md: whom to name for the pictures, and on which terms they may be passed on."""
 
-from pathlib import Path
-
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rspipe.corpus.format import shard_paths
+from rspipe.io.places import Place
+from rspipe.io.tables import open_table
 
 _KEYS = ("dataset", "dataset_version", "licence", "licence_url", "redistributable", "attribution")
 
 
-def attribution(corpus: Path) -> str:
+def attribution(corpus: Place) -> str:
     """Name every source of a corpus with its terms, in Markdown, sorted by name."""
-    tables = [pq.read_table(path, columns=list(_KEYS)) for path in shard_paths(corpus)]
+    tables = [open_table(path).read(columns=list(_KEYS)) for path in shard_paths(corpus)]
     said = ["# Sources of this corpus", ""]
     if not tables:
         return "\n".join([*said, "It holds no picture.", ""])

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from jinja2 import Environment
 
 from rspipe.corpus.format import CARD, shard_paths
-from rspipe.io.tables import write_text
+from rspipe.io.places import Place
+from rspipe.io.tables import open_table, write_text
 
 _CARD = """\
 ---
@@ -63,7 +62,7 @@ None was given, so nothing is known about leakage.
 """
 
 
-def write_card(corpus: Path, manifest: dict[str, Any], benchmarks: Sequence[str]) -> None:
+def write_card(corpus: Place, manifest: dict[str, Any], benchmarks: Sequence[str]) -> None:
     """Write README.md of a corpus whose shards are in place.
 
     Args:
@@ -89,12 +88,12 @@ def write_card(corpus: Path, manifest: dict[str, Any], benchmarks: Sequence[str]
     write_text(text, corpus / CARD)
 
 
-def summarise_sources(corpus: Path) -> list[dict[str, Any]]:
+def summarise_sources(corpus: Place) -> list[dict[str, Any]]:
     """Count the tiles of each data set, with its licence and attribution."""
     keys = ["dataset", "licence", "redistributable", "attribution"]
     counts: Counter[tuple[Any, ...]] = Counter()
     for path in shard_paths(corpus):
-        found = pq.read_table(path, columns=keys).group_by(keys).aggregate([([], "count_all")])
+        found = open_table(path).read(columns=keys).group_by(keys).aggregate([([], "count_all")])
         rows = found.to_pylist()
         counts.update({tuple(row[key] for key in keys): row["count_all"] for row in rows})
     order = sorted(counts, key=lambda key: [str(value) for value in key])

@@ -20,6 +20,7 @@ from rspipe.corpus.format import CARD, DATA, LEDGER, MANIFEST, ledger_paths, sha
 from rspipe.corpus.reader import Corpus
 from rspipe.corpus.shards import row_groups
 from rspipe.errors import CorpusError
+from rspipe.io.places import Place, copy_file
 from rspipe.io.tables import write_json, write_text
 
 Row = dict[str, Any]
@@ -28,7 +29,7 @@ _PICTURES = ("image", "mask")
 ATTRIBUTION = "ATTRIBUTION.md"
 
 
-def export(corpus: Path, out: Path, kind: str) -> int:
+def export(corpus: Place, out: Path, kind: str) -> int:
     """Write a corpus in another form.
 
     Args:
@@ -117,9 +118,9 @@ def _write_hugging_face(corpus: Corpus, out: Path) -> None:
     for folder, paths in ((DATA, shard_paths(corpus.path)), (LEDGER, ledger_paths(corpus.path))):
         (out / folder).mkdir()
         for path in paths:
-            shutil.copyfile(path, out / folder / path.name)
+            copy_file(path, out / folder / path.name)
     for name in (MANIFEST, CARD):
-        shutil.copyfile(corpus.path / name, out / name)
+        copy_file(corpus.path / name, out / name)
     write_json(croissant(corpus), out / "croissant.json")
 
 

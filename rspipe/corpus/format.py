@@ -1,10 +1,10 @@
 """Where the parts of a corpus lie, and how its shards are laid out. See docs/corpus-format.md."""
 
 import json
-from pathlib import Path
 
 import pyarrow as pa
 
+from rspipe.io.places import Place
 from rspipe.schema import CORPUS_SCHEMA
 
 SHARD_BYTES = 400_000_000
@@ -20,6 +20,7 @@ LEDGER = "ledger"
 DATA = "data"
 PICTURES = "pictures.parquet"
 HITS = "ledger/benchmark_hits.parquet"
+EXCLUSIONS = "ledger/exclusion_list.parquet"
 
 
 def shard_name(index: int, count: int, split: str = "train") -> str:
@@ -31,12 +32,12 @@ def shard_name(index: int, count: int, split: str = "train") -> str:
     return f"{split}-{index:05d}-of-{count:05d}.parquet"
 
 
-def shard_paths(corpus: Path) -> list[Path]:
+def shard_paths(corpus: Place) -> list[Place]:
     """List the shards of a corpus in order."""
     return sorted((corpus / DATA).glob("*.parquet"))
 
 
-def ledger_paths(corpus: Path) -> list[Path]:
+def ledger_paths(corpus: Place) -> list[Place]:
     """List the files of a corpus's ledger in order."""
     return sorted((corpus / LEDGER).glob("ledger-*.parquet"))
 

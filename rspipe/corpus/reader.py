@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from rspipe.corpus.format import MANIFEST, ledger_paths, shard_paths
 from rspipe.errors import CorpusError
 from rspipe.io.images import Pixels, decode, to_rgb
+from rspipe.io.places import Place, arrow_source, place
 from rspipe.io.tables import read_json, read_tables
 from rspipe.schema import LEDGER_SCHEMA, SCHEMA_VERSION
 
@@ -23,10 +23,10 @@ class Corpus:
     few are kept, so memory does not grow with the corpus.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], shards: Sequence[Path]) -> None:
+    def __init__(self, path: Place, manifest: dict[str, Any], shards: Sequence[Place]) -> None:
         self.path = path
         self.manifest = manifest
-        self._files = [pq.ParquetFile(shard) for shard in shards]
+        self._files = [pq.ParquetFile(**arrow_source(shard)) for shard in shards]
         groups = [
             (file, group, pq_file.metadata.row_group(group).num_rows)
             for file, pq_file in enumerate(self._files)
@@ -37,13 +37,13 @@ class Corpus:
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
 
     @classmethod
-    def open(cls, path: str | Path) -> "Corpus":
+    def open(cls, path: str | Place) -> "Corpus":
         """Open a corpus folder.
 
         Raises:
             CorpusError: no corpus is there, it is unfinished, or of another schema version.
         """
-        path = Path(path)
+        path = place(path)
         if not (path / MANIFEST).is_file():
             raise CorpusError(f"{path}: no finished corpus here; build it with `make curate`")
         manifest = read_json(path / MANIFEST)

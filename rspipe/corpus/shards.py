@@ -10,16 +10,18 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from rspipe.corpus.format import ROW_GROUP_ROWS, SHARD_BYTES, corpus_schema, shard_paths
+from rspipe.io.places import Place
+from rspipe.io.tables import open_table
 
 _PLAIN = frozenset({"image", "mask", "tile_id", "sha256"})
 """Columns of hashes and picture bytes: dictionaries and statistics gain nothing there."""
 
 
 def row_groups(
-    corpus: Path, columns: Sequence[str] | None = None, title: str = "read"
+    corpus: Place, columns: Sequence[str] | None = None, title: str = "read"
 ) -> Iterator[pa.Table]:
     """Give the row groups of a corpus in order, one at a time in memory."""
-    files = [pq.ParquetFile(path) for path in shard_paths(corpus)]
+    files = [open_table(path) for path in shard_paths(corpus)]
     count = sum(file.metadata.num_row_groups for file in files)
     names = None if columns is None else list(columns)
     with tqdm(total=count, desc=title, unit="row group", disable=None) as bar:

@@ -1,6 +1,5 @@
 """What a corpus is made of: counts and bytes by source, licence, size and ground resolution."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pyarrow.compute as pc
 
 from rspipe.corpus.format import shard_paths
 from rspipe.corpus.reader import Corpus
+from rspipe.io.places import Place
 
 _COLUMNS = (
     *("dataset", "split", "licence", "redistributable", "format", "original_bytes", "image_id"),
@@ -18,7 +18,7 @@ GSD_EDGES_M = (0.0, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 1e9)
 """Classes of ground resolution: aerial, very high, high, medium (Sentinel-2: 10), coarse."""
 
 
-def describe(corpus: Path) -> dict[str, Any]:
+def describe(corpus: Place) -> dict[str, Any]:
     """Count a corpus; everything JSON-able, everything sorted.
 
     Raises:

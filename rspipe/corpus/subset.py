@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -23,7 +22,8 @@ from rspipe.corpus.reader import Corpus
 from rspipe.corpus.shards import ShardWriter, row_groups
 from rspipe.corpus.verify import checksum
 from rspipe.errors import CorpusError
-from rspipe.io.tables import write_json, write_table
+from rspipe.io.places import Place, copy_file
+from rspipe.io.tables import open_table, write_json, write_table
 from rspipe.recipe import Strict, fingerprint
 from rspipe.schema import LEDGER_SCHEMA
 
@@ -51,7 +51,7 @@ class SubsetRule(Strict):
     seed: int = 0
 
 
-def subset(corpus: Path, out: Path, rule: SubsetRule) -> int:
+def subset(corpus: Place, out: Path, rule: SubsetRule) -> int:
     """Write the corpus that a rule leaves; the ledger says of every other tile why it is not in.
 
     Args:
@@ -77,10 +77,10 @@ def subset(corpus: Path, out: Path, rule: SubsetRule) -> int:
     left_out = tiles.select(["tile_id"]).append_column("reason", pa.array(reasons))
     left_out = left_out.filter(pa.array(reasons != ""))
     for path in ledger_paths(corpus):
-        write_table(_marked(pq.read_table(path), left_out, rule), partial / LEDGER / path.name)
+        write_table(_marked(open_table(path).read(), left_out, rule), partial / LEDGER / path.name)
     for name in (HITS, PICTURES):
         if (corpus / name).is_file():
-            shutil.copyfile(corpus / name, partial / name)
+            copy_file(corpus / name, partial / name)
     _write_manifest(opened, partial, out.name, rule, kept)
     partial.rename(out)
     return kept.get("", 0)
@@ -159,7 +159,7 @@ def _limits(tiles: pa.Table, rule: SubsetRule) -> Iterator[tuple[str, NDArray[np
         yield "gsd_not_chosen", mask(pc.less_equal(tiles["gsd_m"], rule.max_gsd_m))
 
 
-def _write_shards(corpus: Path, out: Path, stays: NDArray[np.bool_]) -> None:
+def _write_shards(corpus: Place, out: Path, stays: NDArray[np.bool_]) -> None:
     with ShardWriter(out / DATA) as writer:
         start = 0
         for group in row_groups(corpus, title="subset"):
@@ -205,11 +205,11 @@ def _write_manifest(
     write_json(manifest, out / MANIFEST)
 
 
-def _benchmarks(corpus: Path) -> set[str]:
+def _benchmarks(corpus: Place) -> set[str]:
     """Datasets of which something was held out."""
     found: set[str] = set()
     for path in ledger_paths(corpus):
-        fates = pq.read_table(path, columns=["dataset", "drop_reason"])
+        fates = open_table(path).read(columns=["dataset", "drop_reason"])
         held_out = fates.filter(pc.equal(fates["drop_reason"], "benchmark_split"))
         found.update(held_out["dataset"].unique().to_pylist())
     return found

@@ -1,21 +1,26 @@
 """Check a corpus against its own manifest."""
 
 import hashlib
-from pathlib import Path
 
 from rspipe.corpus.format import MANIFEST
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import CorpusError
+from rspipe.io.places import Place
 from rspipe.io.tables import read_json
 
+_CHUNK_BYTES = 2**22
 
-def checksum(path: Path) -> str:
+
+def checksum(path: Place) -> str:
     """SHA-256 of a file, as 64 hex digits."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+        return digest.hexdigest()
 
 
-def verify(corpus: Path) -> int:
+def verify(corpus: Place) -> int:
     """Check every file's checksum and decode every image.
 
     Returns:

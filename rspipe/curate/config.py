@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rspipe.io.places import Place, place
+from rspipe.io.storage import LOCAL_CACHE
 from rspipe.recipe import Strict
 
 
@@ -260,7 +262,12 @@ class CurateHow(Strict):
     """Dask workers, one thread each; 0 means one per core."""
     scheduler: str | None = None
     """Address of a running Dask scheduler (tcp://…); null starts a local cluster."""
+    memory_limit_gib: float | None = Field(default=None, ge=0.5)
+    """Memory of each local worker, resident; one that comes near it is started anew. Null: an equal
+    share of the machine's."""
     dashboard: bool = True
+    performance_report: bool = False
+    """Leave Dask's report of where time went in the stages folder, as performance.html."""
     files_per_partition: int = Field(default=128, ge=1)
     """Files that are one unit of work; more of them where a dataset would have over 512 units."""
 
@@ -271,24 +278,25 @@ class CurateRecipe(Strict):
     name: str
     data: Location
     """A folder or an fsspec URL; every folder or archive in it is one dataset, as published."""
-    out: Path | None = None
+    out: Location | None = None
     """The corpus folder; null: data/corpus/<name>."""
-    stages: Path | None = None
-    """Where stages leave their tables; null: data/stages."""
+    stages: Location | None = None
+    """Where stages leave their tables; null: data/stages. All workers must see it."""
     what: CurateWhat = CurateWhat()
     how: CurateHow = CurateHow()
 
     @property
-    def corpus_folder(self) -> Path:
+    def corpus_folder(self) -> Place:
         """Where the corpus goes."""
-        return self.out or Path("data/corpus") / self.name
+        return place(self.out or f"data/corpus/{self.name}")
 
     @property
-    def stages_folder(self) -> Path:
+    def stages_folder(self) -> Place:
         """Where the stages' tables go."""
-        return self.stages or Path("data/stages")
+        return place(self.stages or "data/stages")
 
     @property
     def cache_folder(self) -> Path:
-        """Where what has to be unpacked or converted before it can be read goes."""
-        return self.stages_folder / "cache"
+        """Local folder for what has to be unpacked or converted before it can be read."""
+        stages = self.stages_folder
+        return stages / "cache" if isinstance(stages, Path) else LOCAL_CACHE

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from rspipe.curate.config import ExcludeConfig
 from rspipe.curate.rows import drop
+from rspipe.io.places import Place
 from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard
 
@@ -24,7 +24,7 @@ Rule = Callable[[Row, DatasetCard, ExcludeConfig], str | None]
 class ExcludeItem:
     """One partition of the image table, and the cards it speaks of."""
 
-    part: Path
+    part: Place
     cards: dict[str, DatasetCard]
     config: ExcludeConfig
 

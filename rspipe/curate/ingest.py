@@ -2,18 +2,18 @@
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from rspipe.curate.datasets import readable_path
 from rspipe.curate.listing import LISTING_SCHEMA
-from rspipe.curate.rows import drop
+from rspipe.curate.rows import ALL_ROWS, Rows, drop
 from rspipe.errors import UnreadableImage
 from rspipe.io import derived, images, raster
 from rspipe.io.derived import files_of, local_raster
+from rspipe.io.places import Place
 from rspipe.io.tables import read_table
 from rspipe.readers import Storage
 from rspipe.readers.base import split_in_path
@@ -22,6 +22,7 @@ from rspipe.schema import IMAGE_SCHEMA, DatasetCard, Derivation, ImageRecord
 
 VERSION = 5
 
+Row = dict[str, Any]
 _CHUNK_BYTES = 2**20
 
 
@@ -31,20 +32,37 @@ class IngestItem:
 
     storage: Storage
     card: DatasetCard
-    listing: Path
+    listing: Place
     """Table of `listing.LISTING_SCHEMA`."""
+    rows: Rows = ALL_ROWS
+
+    def count(self) -> int:
+        """Files to open."""
+        return self.rows.count(self.listing)
+
+    def piece(self, start: int, stop: int) -> "IngestItem":
+        """Some of the files."""
+        return replace(self, rows=self.rows.piece(start, stop))
+
+    def give_up(self, why: str) -> pa.Table:
+        """The row of a file that no process survives."""
+        rows = [drop(_base(self.card, line), "ingest", "unreadable", why) for line in _lines(self)]
+        return pa.Table.from_pylist(rows, IMAGE_SCHEMA)
 
 
 def ingest(item: IngestItem) -> pa.Table:
     """Open every file of a partition far enough to know what it is; one row each."""
-    lines = read_table(item.listing, LISTING_SCHEMA).to_pylist()
-    return pa.Table.from_pylist([_row(item, line) for line in lines], IMAGE_SCHEMA)
+    return pa.Table.from_pylist([_row(item, line) for line in _lines(item)], IMAGE_SCHEMA)
 
 
-def _row(item: IngestItem, line: dict[str, Any]) -> dict[str, Any]:
-    card, path = item.card, os.fsdecode(line["path"])
-    name = readable_path(path)
-    row: dict[str, Any] = {
+def _lines(item: IngestItem) -> list[Row]:
+    return list(item.rows.of(read_table(item.listing, LISTING_SCHEMA)).to_pylist())
+
+
+def _base(card: DatasetCard, line: Row) -> Row:
+    """What is known of a file before it is opened."""
+    name = readable_path(os.fsdecode(line["path"]))
+    return {
         "dataset": card.name,
         "dataset_version": card.version,
         "source_path": name,
@@ -55,9 +73,14 @@ def _row(item: IngestItem, line: dict[str, Any]) -> dict[str, Any]:
         "attribution": card.attribution,
         "redistributable": card.redistributable,
     }
+
+
+def _row(item: IngestItem, line: Row) -> Row:
+    card, path = item.card, os.fsdecode(line["path"])
+    row = _base(card, line)
     if line["reason"] is not None:
         return drop(row, "ingest", line["reason"], line["detail"])
-    if path != name:
+    if path != row["source_path"]:
         return drop(row, "ingest", "unreadable", "its name is not UTF-8: rename it")
     if line["record"] is None:
         # No reader mentions it, but its folder may still say that it is a benchmark's.

@@ -20,6 +20,7 @@ from rspipe.curate.dedup.pairs import KINDS, Flags, Indices, Pairs
 from rspipe.curate.dedup.products import ranges
 from rspipe.curate.dedup.tiles import Tiles, part_starts, read_rows, read_tiles
 from rspipe.curate.progress import Progress, quiet
+from rspipe.io.places import Place
 from rspipe.schema import EXCLUSION_SCHEMA, FATE_SCHEMA, HIT_SCHEMA, ORIENTATIONS
 
 VERSION = 5
@@ -34,7 +35,7 @@ _THEIRS = {
 
 
 def find_leaks(
-    parts: Sequence[Path],
+    parts: Sequence[Place],
     fates: pa.Table,
     config: DedupConfig,
     scratch: Path,
@@ -155,7 +156,7 @@ def _is_held_out(table: pa.Table, _start: int) -> Flags:
 
 def _hits(
     pairs: Pairs,
-    parts: Sequence[Path],
+    parts: Sequence[Place],
     starts: Indices,
     rows: tuple[Indices, Indices, Indices],
 ) -> pa.Table:

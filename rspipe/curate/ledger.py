@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 
 from rspipe.curate.partition import Partition
 from rspipe.curate.receipt import write_with_receipt
+from rspipe.io.places import Place
 from rspipe.io.tables import read_table
 from rspipe.schema import LEDGER_SCHEMA
 
@@ -38,12 +38,12 @@ class LedgerItem:
     skip: int
     """Rows of the first partition that the file before holds."""
     rows: int
-    lost: Path | None
+    lost: Place | None
     """LOST_SCHEMA of the whole corpus; None if nothing was lost."""
 
 
 def plan_ledger(
-    partitions: Sequence[Partition], lost: Path | None, file_rows: int = LEDGER_ROWS
+    partitions: Sequence[Partition], lost: Place | None, file_rows: int = LEDGER_ROWS
 ) -> list[LedgerItem]:
     """Cut the ledger into files of `file_rows` rows, wherever partitions begin and end."""
     sizes = [partition.count_ledger_rows() for partition in partitions]
@@ -63,7 +63,7 @@ def plan_ledger(
     return items
 
 
-def write_ledger(item: LedgerItem, receipt: Path, target: Path) -> None:
+def write_ledger(item: LedgerItem, receipt: Place, target: Place) -> None:
     """Write one file of the ledger, row group by row group; its counts go into the receipt.
 
     The bytes do not depend on how the rows were partitioned.

@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 from pydantic_core import PydanticSerializationError
@@ -19,6 +19,7 @@ from rspipe.curate.datasets import Dataset
 from rspipe.curate.stage import StageFolder
 from rspipe.io import images
 from rspipe.io.containers import container_suffix
+from rspipe.io.places import Place
 from rspipe.io.tables import is_sound_table, write_table
 from rspipe.readers import FileEntry, Listing, Storage
 from rspipe.recipe import fingerprint
@@ -61,7 +62,7 @@ class Listed:
     size_bytes: int
 
 
-def write_listing(dataset: Dataset, stages: Path, how: CurateHow) -> Listed:
+def write_listing(dataset: Dataset, stages: Place, how: CurateHow) -> Listed:
     """Write down what a dataset's reader found, in partitions and in the order of the tables.
 
     The folder's name is a hash of all that stands in it, so what is derived from it is made anew

@@ -12,6 +12,7 @@ from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup import stage as dedup
 from rspipe.curate.progress import progress_bar
 from rspipe.curate.stage import StageFolder
+from rspipe.io.places import Place
 from rspipe.io.tables import count_rows, is_sound_table, read_table, read_tables, write_table
 from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA
 
@@ -20,12 +21,20 @@ from rspipe.schema import FATE_SCHEMA, HIT_SCHEMA
 class MarkItem:
     """One partition's fates after dedup, and all hits."""
 
-    fates: Path
-    hits: Path
+    fates: Place
+    hits: Place
 
 
-def find_duplicates(tiles: Sequence[Path], config: DedupConfig, folder: StageFolder) -> bool:
+def find_duplicates(
+    tiles: Sequence[Place], config: DedupConfig, folder: StageFolder, scratch: Path
+) -> bool:
     """Match the tiles with each other and leave their fates in `folder`, one table per partition.
+
+    Args:
+        tiles: the partitions of the tile table.
+        config: what counts as the same picture.
+        folder: where the fates go.
+        scratch: local folder for what is too large to hold.
 
     Returns:
         Whether there was anything to do.
@@ -34,7 +43,7 @@ def find_duplicates(tiles: Sequence[Path], config: DedupConfig, folder: StageFol
     if all(is_sound_table(target) for target in targets):
         return False
     with progress_bar("dedup") as progress:
-        fates = dedup.dedup(tiles, config, folder.path / "scratch", progress)
+        fates = dedup.dedup(tiles, config, scratch, progress)
     start = 0
     for part, target in zip(tiles, targets, strict=True):
         stop = start + count_rows(part)
@@ -44,9 +53,20 @@ def find_duplicates(tiles: Sequence[Path], config: DedupConfig, folder: StageFol
 
 
 def find_leaks(
-    tiles: Sequence[Path], fates: Sequence[Path], config: DedupConfig, target: Path
+    tiles: Sequence[Place],
+    fates: Sequence[Place],
+    config: DedupConfig,
+    target: Place,
+    scratch: Path,
 ) -> bool:
     """Match the tiles that are left with every held-out one; leave the hits in `target`.
+
+    Args:
+        tiles: the partitions of the tile table.
+        fates: what dedup made of them.
+        config: what counts as the same picture.
+        target: where the hits go.
+        scratch: local folder for what is too large to hold.
 
     Returns:
         Whether there was anything to do.
@@ -56,7 +76,7 @@ def find_leaks(
     # Of all that is known of a tile's fate, its stage is enough.
     so_far = read_tables(fates, FATE_SCHEMA, ["drop_stage"])
     with progress_bar("leakage") as progress:
-        hits = leakage.find_leaks(tiles, so_far, config, target.parent / "scratch", progress)
+        hits = leakage.find_leaks(tiles, so_far, config, scratch, progress)
     write_table(hits, target)
     return True
 

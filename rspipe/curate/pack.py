@@ -26,6 +26,7 @@ from rspipe.curate.receipt import write_with_receipt
 from rspipe.curate.sources import box_of, open_source, read_tile, shape_of
 from rspipe.errors import UnreadableImage
 from rspipe.io import images
+from rspipe.io.places import Place
 from rspipe.io.storage import Storage
 from rspipe.schema import TILE_SCHEMA, DatasetCard
 
@@ -96,7 +97,7 @@ def _estimate_bytes(partition: Partition) -> NDArray[np.int64]:
     return np.asarray(np.where(original == 1, source, drawn))
 
 
-def write_shard(item: PackItem, receipt: Path, target: Path) -> None:
+def write_shard(item: PackItem, receipt: Place, target: Place) -> None:
     """Write one shard, row group by row group, whole or not at all.
 
     The receipt counts its `tiles` and lists the tiles that could not be packed as `lost`:

@@ -6,11 +6,11 @@ each partition is in order over all of them, one after the other, and nothing ha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rspipe.io.places import Place
 from rspipe.io.tables import count_rows, read_table
 from rspipe.schema import FATE_SCHEMA, IMAGE_SCHEMA, LEDGER_SCHEMA, TILE_SCHEMA
 
@@ -23,11 +23,11 @@ _FATE_OF = {name: FATE_SCHEMA.field(name) for name in FATE_SCHEMA.names if name 
 class Partition:
     """Where the tables of one partition lie."""
 
-    images: Path
+    images: Place
     """IMAGE_SCHEMA after exclude: one row per file."""
-    tiles: Path
+    tiles: Place
     """TILE_SCHEMA after screen: one row per tile, and one per image that was cut."""
-    fates: Path
+    fates: Place
     """FATE_SCHEMA after leakage, in the row order of `tiles`."""
 
     def count_ledger_rows(self) -> int:

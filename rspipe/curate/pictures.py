@@ -6,7 +6,6 @@ but the corpus folder, long after the source data has gone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from rspipe.curate.partition import Partition
 from rspipe.curate.sources import open_source, read_tile
 from rspipe.errors import UnreadableImage
 from rspipe.io import images
+from rspipe.io.places import Place
 from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
 from rspipe.schema import TILE_SCHEMA
@@ -37,7 +37,7 @@ _SIDE_PX = 96
 class PicturesItem:
     """The tiles to draw."""
 
-    plan: Path
+    plan: Place
     """Table of the tiles."""
     storages: dict[str, Storage]
     config: SliceConfig

@@ -1,7 +1,5 @@
 """Write a corpus's manifest and card, and put the finished corpus in its place."""
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 import rspipe
@@ -9,6 +7,7 @@ from rspipe.corpus.card import write_card
 from rspipe.corpus.format import MANIFEST
 from rspipe.curate.config import CurateRecipe
 from rspipe.curate.ledger import Counts, build_funnel, held_out_benchmarks
+from rspipe.io.places import Place, put_in_place
 from rspipe.io.provenance import code_commit
 from rspipe.io.tables import read_json, write_json
 from rspipe.schema import SCHEMA_VERSION
@@ -16,7 +15,7 @@ from rspipe.schema import SCHEMA_VERSION
 
 def publish(
     recipe: CurateRecipe,
-    folder: Path,
+    folder: Place,
     corpus_fingerprint: str,
     counts: Counts,
     checksums: dict[str, str],
@@ -46,11 +45,11 @@ def publish(
     }
     write_card(folder, manifest, held_out_benchmarks(counts))
     write_json(manifest, folder / MANIFEST)
-    _replace_folder(folder, recipe.corpus_folder)
+    put_in_place(folder, recipe.corpus_folder, MANIFEST)
     return funnel
 
 
-def is_published(folder: Path, corpus_fingerprint: str) -> bool:
+def is_published(folder: Place, corpus_fingerprint: str) -> bool:
     """Whether the corpus lies there, and lacks nothing.
 
     One that lacks tiles, since their images had gone when they were to be packed, is built again:
@@ -61,14 +60,3 @@ def is_published(folder: Path, corpus_fingerprint: str) -> bool:
     manifest = read_json(folder / MANIFEST)
     lost = manifest["funnel"][-1]["dropped"]
     return manifest["fingerprint"] == corpus_fingerprint and not lost
-
-
-def _replace_folder(new: Path, target: Path) -> None:
-    """Move a finished folder into place; what was there before goes only then."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from rspipe.corpus.verify import checksum
-from rspipe.io.tables import read_json, write_json, written_whole
+from rspipe.io.places import Place, size_bytes, written_whole
+from rspipe.io.tables import read_json, write_json
 
 Note = dict[str, Any]
 
 
 @contextmanager
-def write_with_receipt(target: Path, receipt: Path) -> Iterator[tuple[Path, Note]]:
+def write_with_receipt(target: Place, receipt: Place) -> Iterator[tuple[Path, Note]]:
     """Give a temporary file to write and a note to fill in; both are put down when all is well.
 
     Args:
@@ -30,10 +31,10 @@ def write_with_receipt(target: Path, receipt: Path) -> Iterator[tuple[Path, Note
     write_json(note, receipt)
 
 
-def read_receipt(receipt: Path, target: Path) -> Note | None:
+def read_receipt(receipt: Place, target: Place) -> Note | None:
     """Read a receipt; None unless it is there and the file is as large as it says."""
     try:
         note: Note = read_json(receipt)
-        return note if target.stat().st_size == note["size_bytes"] else None
+        return note if size_bytes(target) == note["size_bytes"] else None
     except (OSError, ValueError, KeyError):
         return None

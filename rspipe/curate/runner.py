@@ -6,13 +6,12 @@ them there, and corpus and ledger are written from them file by file.
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import typer
 
-from rspipe.corpus.format import DATA, HITS, LEDGER, PICTURES, shard_name
+from rspipe.corpus.format import DATA, EXCLUSIONS, HITS, LEDGER, PICTURES, shard_name
 from rspipe.corpus.verify import checksum
 from rspipe.curate import exclude as exclude_stage
 from rspipe.curate import ingest as ingest_stage
@@ -27,18 +26,20 @@ from rspipe.curate.dedup import stage as dedup_stage
 from rspipe.curate.engine import Engine, Task, say_stage
 from rspipe.curate.ledger import LOST_SCHEMA, Counts, plan_ledger, write_ledger
 from rspipe.curate.listing import Listed, write_listing
+from rspipe.curate.lock import locked
 from rspipe.curate.matches import MarkItem, find_duplicates, find_leaks, mark_leaks
 from rspipe.curate.partition import Partition
 from rspipe.curate.publish import is_published, publish
 from rspipe.curate.receipt import Note, read_receipt
 from rspipe.curate.stage import StageFolder
 from rspipe.errors import DamagedTable
+from rspipe.io.places import Place, place
 from rspipe.io.tables import read_table, write_table
 from rspipe.recipe import fingerprint
 from rspipe.schema import HIT_SCHEMA, SCHEMA_VERSION
 
 
-def curate(recipe: CurateRecipe) -> Path:
+def curate(recipe: CurateRecipe) -> Place:
     """Build the corpus that a recipe describes; do only what is missing.
 
     Returns:
@@ -46,9 +47,26 @@ def curate(recipe: CurateRecipe) -> Path:
 
     Raises:
         RecipeError: the data folder, a dataset or a card is wrong.
+        StageFailed: another run works in the stages folder, the cluster has gone, or a partition
+            cannot be done.
+        NoSpace: a disk is full.
     """
-    started = time.monotonic()
     typer.echo(f"curate {recipe.name}: reads {recipe.data}, writes {recipe.corpus_folder}")
+    mended: set[str] = set()
+    with locked(recipe.stages_folder), Engine(recipe.how, recipe.stages_folder) as engine:
+        while True:
+            try:
+                return _curate(recipe, engine)
+            except DamagedTable as damage:
+                if damage.path in mended:
+                    raise
+                typer.echo(f"  damaged on disk, made anew: {damage}")
+                mended.add(damage.path)
+                place(damage.path).unlink(missing_ok=True)
+
+
+def _curate(recipe: CurateRecipe, engine: Engine) -> Place:
+    started = time.monotonic()
     listed = [write_listing(d, recipe.stages_folder, recipe.how) for d in iter_datasets(recipe)]
     files, size_mb = sum(d.n_files for d in listed), sum(d.size_bytes for d in listed) / 1e6
     typer.echo(f"  {len(listed)} data sets, {files:,} files, {size_mb:,.1f} MB")
@@ -56,8 +74,7 @@ def curate(recipe: CurateRecipe) -> Path:
     if is_published(recipe.corpus_folder, corpus_fingerprint):
         typer.echo(f"  done before, nothing has changed ({time.monotonic() - started:.1f} s)")
         return recipe.corpus_folder
-    with Engine(recipe.how) as engine:
-        funnel = _build(recipe, listed, corpus_fingerprint, engine)
+    funnel = _build(recipe, listed, corpus_fingerprint, engine)
     _report_funnel(funnel)
     if not funnel[-1]["kept"]:
         typer.echo("  warning: no tile was kept; the reasons stand above and in the ledger")
@@ -93,20 +110,22 @@ def _build(
     for note in ledger.values():
         counts.update({tuple(key): n for *key, n in note["counts"]})
 
-    write_table(read_table(hits, HIT_SCHEMA), folder / HITS)
+    found = read_table(hits, HIT_SCHEMA)
+    write_table(found, folder / HITS)
+    write_table(leakage_stage.exclusion_list(found), folder / EXCLUSIONS)
     chosen = plans / "pictures.parquet"
-    write_table(pictures.choose_pictures(partitions, read_table(hits, HIT_SCHEMA)), chosen)
+    write_table(pictures.choose_pictures(partitions, found), chosen)
     drawn = pictures.PicturesItem(chosen, storages, config)
     engine.run("pictures", [Task(pictures.draw_pictures, drawn, folder / PICTURES)])
 
     checksums = {name: note["sha256"] for name, note in (packed | ledger).items()}
-    checksums[HITS] = checksum(folder / HITS)
+    checksums |= {name: checksum(folder / name) for name in (HITS, EXCLUSIONS)}
     return publish(recipe, folder, corpus_fingerprint, counts, dict(sorted(checksums.items())))
 
 
 def _measure(
     recipe: CurateRecipe, listed: Sequence[Listed], engine: Engine
-) -> tuple[list[Path], list[Path], str]:
+) -> tuple[list[Place], list[Place], str]:
     """From ingest to screen: the tables of images and of tiles, and the latters' fingerprint.
 
     Each data set has folders of its own: another one beside it changes nothing of its work.
@@ -143,13 +162,13 @@ def _measure(
 
 
 def _match(
-    recipe: CurateRecipe, tiles: Sequence[Path], source: str, engine: Engine
-) -> tuple[list[Path], Path]:
+    recipe: CurateRecipe, tiles: Sequence[Place], source: str, engine: Engine
+) -> tuple[list[Place], Place]:
     """Dedup and leakage: the tables of fates, and that of the hits."""
-    what, stages = recipe.what, recipe.stages_folder
+    what, stages, scratch = recipe.what, recipe.stages_folder, recipe.cache_folder / "scratch"
     deduped = StageFolder.of(stages, "dedup", dedup_stage.VERSION, what.dedup, source)
     started = time.monotonic()
-    if find_duplicates(tiles, what.dedup, deduped):
+    if find_duplicates(tiles, what.dedup, deduped, scratch):
         say_stage("dedup", f"{len(tiles):,} partitions", started, deduped.path)
     order = range(len(tiles))
     fates = [deduped.part(i) for i in order]
@@ -158,7 +177,7 @@ def _match(
     config = alike.model_dump()
     clean = StageFolder.of(stages, "leakage", leakage_stage.VERSION, config, deduped.fingerprint)
     started, hits = time.monotonic(), clean.table("hits")
-    if find_leaks(tiles, fates, alike, hits):
+    if find_leaks(tiles, fates, alike, hits, scratch):
         say_stage("leakage", f"{len(tiles):,} partitions", started, clean.path)
     marked = [Task(mark_leaks, MarkItem(fates[i], hits), clean.part(i)) for i in order]
     engine.run("fates", marked)
@@ -167,8 +186,8 @@ def _match(
 
 def _write_files(
     stage: str,
-    folder: Path,
-    receipts: Path,
+    folder: Place,
+    receipts: Place,
     engine: Engine,
     function: Any,
     items: Sequence[Any],
@@ -190,7 +209,7 @@ def _write_files(
     return notes
 
 
-def _write_lost(packed: dict[str, Note], target: Path) -> Path | None:
+def _write_lost(packed: dict[str, Note], target: Place) -> Place | None:
     """List the tiles that could not be packed; None if all could."""
     lost = [(tile, "pack", *why) for note in packed.values() for tile, *why in note["lost"]]
     if not lost:

@@ -5,7 +5,6 @@ effect looked at, without decoding anything again.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rspipe.curate.config import ScreenConfig
+from rspipe.io.places import Place
 from rspipe.io.tables import read_table
 from rspipe.schema import FATE_FIELDS, TILE_SCHEMA
 
@@ -57,7 +57,7 @@ RULES: dict[str, TileRule] = {
 class ScreenItem:
     """One partition of the tile table."""
 
-    part: Path
+    part: Place
     config: ScreenConfig
 
 

@@ -8,9 +8,8 @@ code: that is what the leakage stage compares with. What a tile is worth is for 
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,11 +18,12 @@ from rspipe.curate.carry import Objects
 from rspipe.curate.config import SliceConfig
 from rspipe.curate.masks import MaskSource, open_mask, outlines_of
 from rspipe.curate.measure import hash_rows, measure_pixels
-from rspipe.curate.rows import drop, is_held_out
+from rspipe.curate.rows import ALL_ROWS, Rows, drop, is_held_out
 from rspipe.curate.sources import Source, open_source
 from rspipe.curate.windows import Cut, lay_cuts, scale_to
 from rspipe.errors import UnreadableImage
 from rspipe.io.outlines import Outlines
+from rspipe.io.places import Place
 from rspipe.io.resample import Shape
 from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
@@ -45,11 +45,26 @@ _ROWS_PER_BATCH = 256
 class SliceItem:
     """One partition of the image table."""
 
-    part: Path
+    part: Place
     storages: dict[str, Storage]
     """Files of each dataset."""
     cards: dict[str, DatasetCard]
     config: SliceConfig
+    rows: Rows = ALL_ROWS
+
+    def count(self) -> int:
+        """Rows of the table to go through."""
+        return self.rows.count(self.part)
+
+    def piece(self, start: int, stop: int) -> "SliceItem":
+        """Some of the rows."""
+        return replace(self, rows=self.rows.piece(start, stop))
+
+    def give_up(self, why: str) -> pa.Table:
+        """The row of an image that no process survives."""
+        return pa.Table.from_pylist(
+            [_unusable(row, "unreadable", why) for row in _alive(self)], TILE_SCHEMA
+        )
 
 
 def slice_images(item: SliceItem) -> pa.Table:
@@ -58,10 +73,15 @@ def slice_images(item: SliceItem) -> pa.Table:
     Rows turn into Arrow by the hundred: a scene of many tiles is never a list of Python objects.
     """
     batches: list[pa.RecordBatch] = []
-    for row in read_table(item.part, IMAGE_SCHEMA).to_pylist():
-        if row["drop_stage"] is None or is_held_out(row):
-            batches += _slice_image(row, item)
+    for row in _alive(item):
+        batches += _slice_image(row, item)
     return pa.Table.from_batches(batches, TILE_SCHEMA).combine_chunks()
+
+
+def _alive(item: SliceItem) -> list[Row]:
+    """The images that are cut: those that are still in, and held-out ones."""
+    rows = item.rows.of(read_table(item.part, IMAGE_SCHEMA)).to_pylist()
+    return [row for row in rows if row["drop_stage"] is None or is_held_out(row)]
 
 
 def _slice_image(row: Row, item: SliceItem) -> list[pa.RecordBatch]:

@@ -6,9 +6,9 @@ come out the same, changed settings never mix, and a killed run goes on where it
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from rspipe.io.places import Place
 from rspipe.recipe import fingerprint
 
 
@@ -18,10 +18,10 @@ class StageFolder:
 
     stage: str
     fingerprint: str
-    path: Path
+    path: Place
 
     @classmethod
-    def of(cls, stages: Path, stage: str, version: int, config: Any, source: str) -> "StageFolder":
+    def of(cls, stages: Place, stage: str, version: int, config: Any, source: str) -> "StageFolder":
         """Name the folder for a stage.
 
         Args:
@@ -34,10 +34,10 @@ class StageFolder:
         own = fingerprint(stage, version, config, source)
         return cls(stage, own, stages / f"{stage}-{own}")
 
-    def part(self, index: int) -> Path:
+    def part(self, index: int) -> Place:
         """Path of one partition's table."""
         return self.path / f"part-{index:05d}.parquet"
 
-    def table(self, name: str) -> Path:
+    def table(self, name: str) -> Place:
         """Path of a table of the whole stage."""
         return self.path / f"{name}.parquet"

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -27,6 +27,8 @@ from rspipe.recipe import fingerprint
 
 MOST_BYTES_IN_MEMORY = 2**30
 """Larger files are never read whole; rasters are read by windows."""
+LOCAL_CACHE = Path(tempfile.gettempdir()) / "rspipe-cache"
+"""Where what had to be unpacked or converted lies, unless somebody says otherwise."""
 _OPEN_CONTAINERS = 4  # per process
 
 
@@ -52,7 +54,7 @@ class Storage:
 
     root: str
     """A local folder, or an fsspec URL (s3://bucket/folder)."""
-    cache: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "rspipe-cache")
+    cache: Path = LOCAL_CACHE
     """Local folder for what has to be unpacked, converted or fetched to be read."""
 
     def __post_init__(self) -> None:

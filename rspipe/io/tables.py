@@ -13,26 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rspipe.errors import DamagedTable
+from rspipe.io.places import Place, arrow_source, written_whole
 
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it becomes `path` when the block ends well.
+def write_table(table: pa.Table, path: Place, row_group_rows: int = 65_536) -> None:
+    """Write a table, whole or not at all.
 
-    A killed writer leaves a `.partial` file; a failing one leaves nothing.
+    Raises:
+        NoSpace: the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_table(table: pa.Table, path: Path, row_group_rows: int = 65_536) -> None:
-    """Write a table, whole or not at all."""
-    with written_whole(path) as partial:
+    with written_whole(path, table.nbytes) as partial:
         pq.write_table(
             table,
             partial,
@@ -42,28 +32,45 @@ def write_table(table: pa.Table, path: Path, row_group_rows: int = 65_536) -> No
         )
 
 
-def is_sound_table(path: Path) -> bool:
-    """Whether a whole table lies there: its footer is looked at, its pages when they are read."""
-    try:
-        pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid):
-        return False
-    return True
+def open_table(path: Place) -> pq.ParquetFile:
+    """Open a table; its pages are checked against their checksums when they are read."""
+    return pq.ParquetFile(**arrow_source(path), page_checksum_verification=True)
 
 
-def count_rows(path: Path) -> int:
-    """Count the rows of a table by its footer.
+@contextmanager
+def reading(path: Place) -> Iterator[pq.ParquetFile]:
+    """Open a table that a stage left, and nothing else than read it inside.
 
     Raises:
         DamagedTable: it is gone or damaged.
     """
     try:
-        return int(pq.read_metadata(path).num_rows)
+        with open_table(path) as file:
+            yield file
     except (OSError, pa.ArrowInvalid) as error:
         raise DamagedTable(path, str(error)) from error
 
 
-def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+def is_sound_table(path: Place) -> bool:
+    """Whether a whole table lies there: its footer is looked at, its pages when they are read."""
+    try:
+        count_rows(path)
+    except DamagedTable:
+        return False
+    return True
+
+
+def count_rows(path: Place) -> int:
+    """Count the rows of a table by its footer.
+
+    Raises:
+        DamagedTable: it is gone or damaged.
+    """
+    with reading(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def read_table(path: Place, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one table, or some columns of it, and check it against its checksums.
 
     Raises:
@@ -71,15 +78,13 @@ def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = No
     """
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    try:
-        table = pq.read_table(path, columns=schema.names, page_checksum_verification=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedTable(path, str(error)) from error
+    with reading(path) as file:
+        table = file.read(columns=schema.names)
     return table.select(schema.names).cast(schema)
 
 
 def read_tables(
-    paths: Sequence[Path], schema: pa.Schema, columns: Sequence[str] | None = None
+    paths: Sequence[Place], schema: pa.Schema, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """Read and join tables of one schema; no path gives an empty table."""
     if not paths:
@@ -88,18 +93,18 @@ def read_tables(
     return pa.concat_tables([read_table(path, schema, columns) for path in paths])
 
 
-def write_json(value: Any, path: Path) -> None:
+def write_json(value: Any, path: Place) -> None:
     """Write sorted, indented JSON, whole or not at all."""
     write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", path)
 
 
-def write_text(text: str, path: Path) -> None:
+def write_text(text: str, path: Place) -> None:
     """Write text, whole or not at all."""
-    with written_whole(path) as partial:
+    with written_whole(path, len(text)) as partial:
         partial.write_text(text)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text())
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rspipe.corpus.format import HITS
 from rspipe.corpus.reader import Corpus
+from rspipe.io.tables import open_table
 from rspipe.report import words
 from rspipe.report.pictures import PictureBook
 from rspipe.schema import HIT_SCHEMA
@@ -102,7 +102,7 @@ class MatchesSection:
 def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> MatchesSection:
     """Choose the pictures and count the leaks."""
     path = corpus.path / HITS
-    hits = pq.read_table(path) if path.is_file() else HIT_SCHEMA.empty_table()
+    hits = open_table(path).read() if path.is_file() else HIT_SCHEMA.empty_table()
     tiles = ledger.filter(pc.equal(ledger["level"], "tile"))
     dropped = {
         reason: tiles.filter(pc.equal(tiles["drop_reason"], reason)).select(_COLUMNS)

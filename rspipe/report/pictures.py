@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,6 +15,7 @@ from rspipe.corpus.format import PICTURES
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import UnreadableImage
 from rspipe.io.images import Pixels, decode, to_rgb
+from rspipe.io.tables import open_table
 
 SMALL_PX = 96
 """Side of pictures of dropped tiles: curate keeps no larger ones."""
@@ -42,7 +42,7 @@ class PictureBook:
         path = corpus.path / PICTURES
         self._kept: dict[str, bytes] = {}
         if path.is_file():
-            table = pq.read_table(path, columns=["tile_id", "picture"])
+            table = open_table(path).read(columns=["tile_id", "picture"])
             data = [picture["bytes"] for picture in table["picture"].to_pylist()]
             self._kept = dict(zip(table["tile_id"].to_pylist(), data, strict=True))
 

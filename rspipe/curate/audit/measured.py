@@ -1,7 +1,6 @@
 """Measure whole pictures; what cannot be drawn is still compared by its bytes."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ from rspipe.curate.dedup.hashing import THUMBNAIL_PX
 from rspipe.curate.measure import hash_rows
 from rspipe.curate.slice import measure_whole
 from rspipe.errors import UnreadableImage
+from rspipe.io.places import Place
 from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA
@@ -25,7 +25,7 @@ _NO_PICTURE = ("sidecar", "not_an_image", "bad_annotation")
 class MeasureItem:
     """One partition of an image table."""
 
-    part: Path
+    part: Place
     storage: Storage
     split: str | None
     """Only this split; None: all."""

@@ -15,6 +15,7 @@ from rspipe.curate.dedup.tiles import part_starts, read_rows
 from rspipe.curate.sources import open_source
 from rspipe.errors import UnreadableImage
 from rspipe.io import images
+from rspipe.io.places import Place
 from rspipe.io.storage import Storage
 from rspipe.io.tables import write_table
 from rspipe.schema import TILE_SCHEMA, Box
@@ -28,7 +29,7 @@ _COLUMNS = ["dataset", "source_path", "display_bands", "derivation", "h", "w", "
 class Drawable:
     """Where measured pictures can be read again."""
 
-    parts: Sequence[Path]
+    parts: Sequence[Place]
     paths: pa.Array
     """Path of every row of the parts."""
     storages: dict[str, Storage]

@@ -30,6 +30,7 @@ from rspipe.curate.engine import Engine, Task
 from rspipe.curate.listing import write_listing
 from rspipe.curate.stage import StageFolder
 from rspipe.errors import RecipeError
+from rspipe.io.places import Place
 from rspipe.io.tables import read_tables, write_json, write_table
 from rspipe.schema import ORIENTATIONS, TILE_SCHEMA
 
@@ -72,7 +73,7 @@ def duplicates(targets: Sequence[str], settings: SearchSettings) -> Counted:
         RecipeError: a target is not there or named twice.
     """
     started = time.monotonic()
-    with Engine(settings.how) as engine:
+    with Engine(settings.how, settings.out / "stages") as engine:
         found = _measure(targets, settings, engine)
     verdict = judge(found.tiles, settings.match, found.rank, rejected=True)
     pairs = _pair_table(verdict.pairs, found.paths, found.paths)
@@ -94,7 +95,7 @@ def audit(targets: Sequence[str], against: Sequence[str], settings: SearchSettin
         RecipeError: a target or benchmark is not there or named twice.
     """
     started = time.monotonic()
-    with Engine(settings.how) as engine:
+    with Engine(settings.how, settings.out / "stages") as engine:
         ours = _measure(targets, settings, engine)
         theirs = _measure(against, settings, engine)
     pairs = find_hits(ours.tiles, theirs.tiles, settings.match, rejected=True)
@@ -138,7 +139,7 @@ def _run(stage: str, tasks: Sequence[Task], how: CurateHow, engine: Engine) -> N
         task.run()
 
 
-def _read(targets: Sequence[Target], parts: list[Path], settings: SearchSettings) -> _Measured:
+def _read(targets: Sequence[Target], parts: list[Place], settings: SearchSettings) -> _Measured:
     starts = part_starts(parts)
     scratch = settings.out / "stages" / "scratch"
     tiles, rows = read_tiles(

@@ -1,7 +1,6 @@
 """The fate of every tile as a table, written by columns."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from rspipe.curate.dedup.clusters import Clusters
 from rspipe.curate.dedup.pairs import CROP, FOOTPRINT, KINDS, NEAR, Indices, Pairs
 from rspipe.curate.dedup.tiles import read_columns, read_rows
 from rspipe.curate.dedup.verdict import Verdict
+from rspipe.io.places import Place
 from rspipe.schema import FATE_SCHEMA, ORIENTATIONS
 
 REASONS = (
@@ -28,7 +28,7 @@ IMAGE_REASON = "duplicate_image"
 _BEFORE = pa.array(["of ", "of ", "of ", "overlaps a window of ", "same ground and day as "])
 
 
-def fates_of(parts: Sequence[Path], starts: Indices, rows: Indices, verdict: Verdict) -> pa.Table:
+def fates_of(parts: Sequence[Place], starts: Indices, rows: Indices, verdict: Verdict) -> pa.Table:
     """Write what became of each tile.
 
     Args:

@@ -1,7 +1,6 @@
 """Which of several copies we would rather keep: one number per tile, from sorted columns."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 from rspipe.curate.config import KeepRule
 from rspipe.curate.dedup.pairs import Indices
 from rspipe.curate.dedup.tiles import read_columns
+from rspipe.io.places import Place
 
 _NAME = ("dataset", "depth", "source_path", "y0", "x0", "tile_id")
 _COLUMNS = (
@@ -31,7 +31,9 @@ def keep_rank(tiles: pa.Table, keep: Sequence[KeepRule]) -> Indices:
     return _rank(_sort_keys(tiles, keep), keep)
 
 
-def rank_parts(parts: Sequence[Path], rows: Sequence[Indices], keep: Sequence[KeepRule]) -> Indices:
+def rank_parts(
+    parts: Sequence[Place], rows: Sequence[Indices], keep: Sequence[KeepRule]
+) -> Indices:
     """Rank some rows of a tile table in parts.
 
     Args:

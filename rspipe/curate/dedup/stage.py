@@ -14,12 +14,13 @@ from rspipe.curate.dedup.rank import rank_parts
 from rspipe.curate.dedup.tiles import part_starts, read_tiles
 from rspipe.curate.dedup.verdict import judge
 from rspipe.curate.progress import Progress, quiet
+from rspipe.io.places import Place
 
 VERSION = 5
 
 
 def dedup(
-    parts: Sequence[Path], config: DedupConfig, scratch: Path, progress: Progress = quiet
+    parts: Sequence[Place], config: DedupConfig, scratch: Path, progress: Progress = quiet
 ) -> pa.Table:
     """Mark the copies among the tiles that are still in.
 

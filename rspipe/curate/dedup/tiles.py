@@ -9,13 +9,14 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rspipe.curate.dedup.hashing import THUMBNAIL_PX
 from rspipe.curate.dedup.pairs import Flags, Indices
 from rspipe.curate.dedup.verify import BLOCKS, Blocks, block_sums, moments
 from rspipe.curate.progress import Progress, quiet
+from rspipe.io.places import Place
+from rspipe.io.tables import count_rows, reading
 from rspipe.schema import ORIENTATIONS, TILE_SCHEMA
 
 THUMBNAIL_BYTES = THUMBNAIL_PX * THUMBNAIL_PX
@@ -124,7 +125,7 @@ class Tiles:
 class PartThumbnails:
     """Thumbnails in the parts of a tile table; blocks asked for are written to a scratch file."""
 
-    parts: Sequence[Path]
+    parts: Sequence[Place]
     rows: Indices
     """Row of the whole table of each tile, increasing."""
     starts: Indices
@@ -148,7 +149,7 @@ class PartThumbnails:
 
 
 def chosen_rows(
-    parts: Sequence[Path], starts: Indices, rows: Indices, columns: list[str]
+    parts: Sequence[Place], starts: Indices, rows: Indices, columns: list[str]
 ) -> Iterator[tuple[pa.Table, Indices]]:
     """Read the parts that hold some rows of a table.
 
@@ -168,7 +169,7 @@ def chosen_rows(
 
 
 def read_rows(
-    parts: Sequence[Path], starts: Indices, rows: Indices, columns: list[str]
+    parts: Sequence[Place], starts: Indices, rows: Indices, columns: list[str]
 ) -> pa.Table:
     """Some rows of some columns, in the order of `rows`, which may repeat and be unsorted."""
     wanted, places = np.unique(rows, return_inverse=True)
@@ -178,9 +179,9 @@ def read_rows(
     return table.take(pa.array(places))
 
 
-def read_columns(part: Path, columns: Sequence[str]) -> pa.Table:
+def read_columns(part: Place, columns: Sequence[str]) -> pa.Table:
     """Read columns of a part; those it lacks are null."""
-    with pq.ParquetFile(part) as file:
+    with reading(part) as file:
         there = [name for name in columns if name in file.schema_arrow.names]
         table = file.read(columns=[_NARROWED.get(name, name) for name in there])
     for name in columns:
@@ -190,14 +191,14 @@ def read_columns(part: Path, columns: Sequence[str]) -> pa.Table:
     return table.select(list(columns))
 
 
-def part_starts(parts: Sequence[Path]) -> Indices:
+def part_starts(parts: Sequence[Place]) -> Indices:
     """Row of the whole table at which each part starts."""
-    counts = np.array([pq.read_metadata(part).num_rows for part in parts], np.int64)
+    counts = np.array([count_rows(part) for part in parts], np.int64)
     return np.asarray(np.cumsum(counts) - counts)
 
 
 def read_tiles(
-    parts: Sequence[Path],
+    parts: Sequence[Place],
     starts: Indices,
     select: Selection,
     scratch: Path,
