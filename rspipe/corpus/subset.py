@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rspipe.corpus.card import write_card
-from rspipe.corpus.format import DATA, HITS, LEDGER, MANIFEST, PICTURES, ledger_paths, shard_name
+from rspipe.corpus.format import (
+    DATA,
+    EXCLUSIONS,
+    HITS,
+    LEDGER,
+    MANIFEST,
+    PICTURES,
+    ledger_paths,
+    shard_name,
+)
 from rspipe.corpus.reader import Corpus
 from rspipe.corpus.shards import ShardWriter, row_groups
 from rspipe.corpus.verify import checksum
@@ -78,7 +87,7 @@ def subset(corpus: Place, out: Path, rule: SubsetRule) -> int:
     left_out = left_out.filter(pa.array(reasons != ""))
     for path in ledger_paths(corpus):
         write_table(_marked(open_table(path).read(), left_out, rule), partial / LEDGER / path.name)
-    for name in (HITS, PICTURES):
+    for name in (HITS, EXCLUSIONS, PICTURES):
         if (corpus / name).is_file():
             copy_file(corpus / name, partial / name)
     _write_manifest(opened, partial, out.name, rule, kept)
