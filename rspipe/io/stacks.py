@@ -30,7 +30,7 @@ _GDAL_TYPES = {
 
 
 def stack(files: Mapping[str, Path], target: Path, *, virtual: bool, nodata: float | None) -> bool:
-    """Write the first band of each file as one band, if all lie on one grid.
+    """Write files of one band as the bands of one raster, if all lie on one grid.
 
     Args:
         files: single-band rasters by the names that the ledger gives them, in band order.
@@ -42,8 +42,8 @@ def stack(files: Mapping[str, Path], target: Path, *, virtual: bool, nodata: flo
         Whether it was done: False where georeferenced files have several grids.
 
     Raises:
-        UnreadableImage: a file is broken, of a type that cannot be shown, or, without
-            georeference, of another size than the others.
+        UnreadableImage: a file is broken, has several bands or a type that cannot be shown, or
+            lies, without georeference, on another grid than the others.
     """
     partial = target.with_name(f".{uuid.uuid4().hex}-{target.name}")
     try:
@@ -68,9 +68,12 @@ def _open(name: str, file: Path) -> DatasetReader:
     except RasterioError as error:
         why = str(error).replace(str(file), name)
         raise UnreadableImage(name, f"the header cannot be parsed: {why}") from error
-    if dataset.dtypes[0] not in _GDAL_TYPES:
-        raise UnreadableImage(name, f"pixels of type {dataset.dtypes[0]} cannot be shown")
-    return dataset
+    if dataset.count == 1 and dataset.dtypes[0] in _GDAL_TYPES:
+        return dataset
+    dataset.close()
+    if dataset.count != 1:
+        raise UnreadableImage(name, f"{dataset.count} bands, where a stack takes files of one")
+    raise UnreadableImage(name, f"pixels of type {dataset.dtypes[0]} cannot be shown")
 
 
 def _one_grid(bands: Mapping[str, DatasetReader]) -> bool:

@@ -21,8 +21,6 @@ from rspipe.schema import DatasetCard
 Key = tuple[str, ...]
 HERE = "."
 """A folder that is none: files lie where the part's own folder would be."""
-
-
 _MOST_FOLDERS = 65_536
 
 

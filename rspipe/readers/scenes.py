@@ -6,11 +6,11 @@ tiles is mosaicked. Both are derivations: GDAL makes them when they are read.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rspipe.errors import RecipeError
-from rspipe.readers.base import Listing, pattern, record
+from rspipe.readers.base import Listing, pattern, record, split_in_path
 from rspipe.readers.companions import companions
 from rspipe.readers.scene_names import SceneName, parse_name
 from rspipe.readers.tree import FileTree
@@ -19,7 +19,11 @@ from rspipe.schema import DatasetCard, Derivation, Geography, ImageRecord
 RASTERS = (".tif", ".tiff", ".jp2", ".j2k")
 _COLOURS = ("red", "green", "blue")
 _RENDERING = "TCI"  # Sentinel-2's true-colour picture of the bands beside it
-_QUALITY_MASK = re.compile(r"(?:^|/)MSK_\w+\.(?:jp2|gml)$")  # Sentinel-2
+_BESIDE = (
+    (re.compile(r"(?:^|/)MSK_\w+\.(?:jp2|gml)$"), "quality mask of a scene"),  # Sentinel-2
+    (re.compile(r"(?:-ql|_PVI)\.(?:jpg|jp2)$"), "quick look of a scene"),  # Sentinel-2
+    (re.compile(r"_thumb_(?:small|large)\.jpe?g$"), "quick look of a scene"),  # Landsat
+)
 
 
 class Scenes:
@@ -40,24 +44,41 @@ class Scenes:
     options: tuple[str, ...] = ("stack_pattern", "stack_bands", "mosaic_pattern")
 
     def recognises(self, tree: FileTree) -> bool:
-        """Every image file is a raster."""
+        """Every image file is a raster, or some are bands by their names; no class folders."""
         rasters = tree.with_suffix(*RASTERS)
-        return bool(rasters) and len(rasters) == len(tree.image_paths)
+        if rasters and len(rasters) == len(tree.image_paths) and not _are_classes(rasters):
+            return True
+        names = (parse_name(path) for path in rasters)
+        return any(name is not None and name.rgb is not None for name in names)
 
     def read(self, tree: FileTree, card: DatasetCard) -> Listing:
         """List every scene; band files, tiles, statistics and world files are sidecars."""
         names = {path: name for path in tree.image_paths if (name := parse_name(path))}
-        sidecars = {
-            path: "quality mask of a scene" for path in tree.paths if _QUALITY_MASK.search(path)
+        listing = Listing(sidecars=_beside(tree))
+        taken = set(tree.paths)
+        listing |= _stacks(_band_files(tree, card, names), card, taken)
+        listing |= _mosaics(tree, card, names, taken)
+        plain = {
+            path: _image(path, card, names.get(path))
+            for path in tree.image_paths
+            if path not in listing.sidecars
         }
-        listing = Listing(sidecars=sidecars)
-        listing |= _stacks(_band_files(tree, card, names), card)
-        listing |= _mosaics(tree, card, names)
-        plain = {path: _image(path, card, names.get(path)) for path in tree.image_paths}
         metadata = dict.fromkeys(
             tree.with_suffix(".xml", ".geojson", ".json"), "metadata of a scene"
         )
         return listing | Listing(plain, companions(tree)) | Listing(sidecars=metadata)
+
+
+def _are_classes(paths: Sequence[str]) -> bool:
+    """Whether most files are named after a folder of many: `forest/forest_12.tif` is a class's."""
+    parts = [path.lower().split("/")[-2:] for path in paths]
+    named = [p[0] for p in parts if len(p) == 2 and p[1].startswith(p[0])]
+    return 2 * len(named) > len(paths) and 3 * len(set(named)) <= len(named)
+
+
+def _beside(tree: FileTree) -> dict[str, str]:
+    said = ((path, [what for rule, what in _BESIDE if rule.search(path)]) for path in tree.paths)
+    return {path: what[0] for path, what in said if what}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +101,28 @@ class _BandFile:
         return f"{self.path[:start]}{''.join(self.rgb)}{self.path[end:]}"
 
 
-def _image(
-    path: str, card: DatasetCard, name: SceneName | None, derivation: Derivation | None = None
-) -> ImageRecord:
+def _image(path: str, card: DatasetCard, name: SceneName | None) -> ImageRecord:
     where = Geography(acquired=name.acquired, sensor=name.sensor) if name else Geography()
-    return record(path, card).model_copy(update={"geography": where, "derivation": derivation})
+    return record(path, card).model_copy(update={"geography": where})
+
+
+def _made(
+    path: str, rule: Derivation, card: DatasetCard, name: SceneName | None, taken: set[str]
+) -> ImageRecord:
+    """Describe an image that no single file is: its split is that of its first member.
+
+    Args:
+        path: what it is called, if nothing else is.
+        rule: how it is made.
+        card: of the dataset.
+        name: what the name of a member says.
+        taken: names that are given already; gets this one.
+    """
+    while path in taken:
+        path = f"{path}.made"
+    taken.add(path)
+    said = _image(rule.members[0], card, name)
+    return said.model_copy(update={"source_path": path, "derivation": rule})
 
 
 def _band_files(
@@ -120,7 +158,7 @@ def _grouped(card: DatasetCard, text: str, groups: Iterable[str]) -> re.Pattern[
     return expression
 
 
-def _stacks(files: Iterable[_BandFile], card: DatasetCard) -> Listing:
+def _stacks(files: Iterable[_BandFile], card: DatasetCard, taken: set[str]) -> Listing:
     """Stack the scenes whose red, green and blue are there; every band file is a sidecar."""
     scenes: dict[str, dict[str, list[_BandFile]]] = defaultdict(lambda: defaultdict(list))
     for file in files:
@@ -138,7 +176,8 @@ def _stacks(files: Iterable[_BandFile], card: DatasetCard) -> Listing:
             paths = tuple(member.path for member in members)
             nodata = red.name.nodata if red.name else None
             rule = Derivation(kind="stack", members=paths, bands=_COLOURS, nodata=nodata)
-            images[red.stacked_path()] = _image(red.stacked_path(), card, red.name, rule)
+            made = _made(red.stacked_path(), rule, card, red.name, taken)
+            images[made.source_path] = made
     renderings = {_place(members[0]) for members in whole.values()}
     sidecars = {
         file.path: _what_band(file, bands)
@@ -176,25 +215,29 @@ def _finest(scenes: Iterable[list[_BandFile]]) -> dict[str, int]:
     return finest
 
 
-def _mosaics(tree: FileTree, card: DatasetCard, names: Mapping[str, SceneName]) -> Listing:
+def _mosaics(
+    tree: FileTree, card: DatasetCard, names: Mapping[str, SceneName], taken: set[str]
+) -> Listing:
     """Put the tiles of a scene together; a scene of one tile is that file."""
     text = card.options.get("mosaic_pattern")
     if text is None:
         return Listing()
     expression = _grouped(card, str(text), ("scene",))
-    scenes: dict[str, list[str]] = defaultdict(list)
+    # Tiles of two splits make two pictures: no mosaic may carry a test tile into training.
+    scenes: dict[tuple[str, str | None], list[str]] = defaultdict(list)
     for path in tree.image_paths:
         match = expression.search(path)
         if match:
-            scenes[match["scene"]].append(path)
+            scenes[match["scene"], split_in_path(path, card)].append(path)
     images, sidecars = {}, {}
-    for scene, tiles in scenes.items():
+    for (scene, _), tiles in scenes.items():
         if len(tiles) == 1:
             continue
-        made = f"{_common_folder(tiles)}{scene.replace('/', '_')}.vrt"
+        path = f"{_common_folder(tiles)}{scene.replace('/', '_')}.vrt"
         rule = Derivation(kind="mosaic", members=tuple(tiles))
-        images[made] = _image(made, card, names.get(tiles[0]), rule)
-        sidecars.update(dict.fromkeys(tiles, f"a tile of {made}"))
+        made = _made(path, rule, card, names.get(tiles[0]), taken)
+        images[made.source_path] = made
+        sidecars.update(dict.fromkeys(tiles, f"a tile of {made.source_path}"))
     return Listing(images, sidecars)
 
 

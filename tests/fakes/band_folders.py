@@ -14,7 +14,7 @@ def write(root):
     for patch in ("patch_1", "patch_2"):
         members = tuple(f"train_{c}/{c}_{patch}.TIF" for c in ("red", "green", "blue"))
         images[f"train_redgreenblue/red_{patch}.TIF"] = {
-            "split": "train_redgreenblue",
+            "split": "train_red",
             "derivation": Derivation(kind="stack", members=members, bands=("red", "green", "blue")),
         }
         sidecars |= {*members, f"train_nir/nir_{patch}.TIF", f"train_gt/gt_{patch}.TIF"}

@@ -33,5 +33,6 @@ def write(root):
         }
         sidecars |= {*members, *(f"{stem}_{band}.TIF" for band in extra)}
     sidecars.add("LC08_L1TP_008067_20200101_20200113_01_T1_MTL.xml")
+    sidecars.add("LC08_L1TP_008067_20200101_20200113_01_T1_thumb_small.jpeg")
     write_files(root, dict.fromkeys(sidecars, b""))
     return Expected("scenes", images, frozenset(sidecars))

@@ -9,9 +9,12 @@ _OPTIONS = {"mosaic_pattern": r"(?P<scene>scene_\d+)_R\d+C\d+\.tif$"}
 def write(root):
     tiles = tuple(f"a/scene_7_R{row}C{column}.tif" for row in (1, 2) for column in (1, 2))
     images = {
-        "a/scene_7.vrt": {"derivation": Derivation(kind="mosaic", members=tiles)},
+        # The plain name is that of a file.
+        "a/scene_7.vrt": {},
+        "a/scene_7.vrt.made": {"derivation": Derivation(kind="mosaic", members=tiles)},
         "a/scene_8_R1C1.tif": {},
         "b/other.tif": {},
     }
-    write_files(root, dict.fromkeys([*tiles, "a/scene_8_R1C1.tif", "b/other.tif"], b""))
+    files = [path for path in images if not path.endswith(".made")]
+    write_files(root, dict.fromkeys([*tiles, *files], b""))
     return Expected("scenes", images, frozenset(tiles), options=_OPTIONS, recognised=False)

@@ -187,9 +187,11 @@ def test_members_that_do_not_fit_are_a_named_reason_without_folders(storage, dat
     write(data / "a.tif", SCENE[:1])
     write(data / "b.tif", SCENE[:1], crs="EPSG:4326")
     write(data / "c.tif", SCENE[:1], crs=None)
+    write(data / "three.tif", SCENE)
     write(data / "complex.tif", SCENE[:1].astype(np.complex64))
     for rule, words in (
         (stack("a.tif", "b.tif"), "heterogeneous projection"),
+        (stack("a.tif", "three.tif"), r"three\.tif: 3 bands, where a stack takes files of one"),
         (stack("a.tif", "complex.tif"), r"complex\.tif: pixels of type complex64"),
         (Derivation(kind="mosaic", members=("a.tif", "c.tif")), r"c\.tif has no georeference"),
         (stack("a.tif", "gone.tif"), r"gone\.tif: the file has vanished"),

@@ -11,7 +11,7 @@ from rspipe.errors import RecipeError
 from rspipe.io import gdal_child
 from rspipe.io.derived import local_raster
 from rspipe.io.storage import Storage
-from rspipe.readers import FileTree, read_dataset
+from rspipe.readers import READERS, FileTree, read_dataset
 from rspipe.schema import DatasetCard
 from tests.fakes import write_files
 from tests.ingested import ingested
@@ -42,6 +42,36 @@ def test_scenes_of_two_dates_are_not_mixed(tmp_path):
         day = re.search(r"_(\d{8})T", path)[1]
         assert len(record.derivation.members) == 3
         assert all(day in member for member in record.derivation.members)
+
+
+def test_tiles_of_two_splits_are_never_one_mosaic(tmp_path):
+    names = [f"{split}/s_{i}.tif" for split in ("train", "test") for i in (1, 2)]
+    write_files(tmp_path, dict.fromkeys(names, b""))
+    images = read(tmp_path, mosaic_pattern=r"(?P<scene>s)_\d\.tif$").images
+    assert {(path, r.split, r.derivation.members) for path, r in images.items()} == {
+        (f"{split}/s.vrt", split, (f"{split}/s_1.tif", f"{split}/s_2.tif"))
+        for split in ("train", "test")
+    }
+
+
+def test_rasters_named_after_their_folders_are_classes_and_no_scenes(tmp_path):
+    names = [f"Images/{c}/{c}{i:02d}.tif" for c in ("agricultural", "airplane") for i in range(3)]
+    write_files(tmp_path, dict.fromkeys(names, b""))
+    tree = FileTree.scan(tmp_path)
+    assert not READERS["scenes"].recognises(tree)
+    labels = {r.annotation.label for r in read_dataset(tree, DatasetCard(name="x")).images.values()}
+    assert labels == {"agricultural", "airplane"}
+
+
+def test_bands_in_a_folder_of_their_scene_are_no_classes(tmp_path):
+    scenes = (
+        "LC08_L1TP_008067_20200101_20200113_01_T1",
+        "LC08_L1TP_009067_20200108_20200113_01_T1",
+    )
+    names = [f"{s}/{s}_{band}.TIF" for s in scenes for band in ("B2", "B3", "B4", "B5")]
+    write_files(tmp_path, dict.fromkeys(names, b""))
+    listing = read_dataset(FileTree.scan(tmp_path), DatasetCard(name="x"))
+    assert [record.derivation.kind for record in listing.images.values()] == ["stack", "stack"]
 
 
 @pytest.mark.parametrize("option", ["stack_pattern", "mosaic_pattern"])
