@@ -1,7 +1,9 @@
 """Boxes as datasets write them → ObjectBox: corners in order, edges in pixels, nothing impossible.
 
-An object that cannot be used (no number, no area, wholly outside its image) is left out and
-described; its neighbours and its image stay. A file of which no object can be used is a fault.
+An object that cannot be used (no number, no area) is left out and described; its neighbours and its
+image stay. A file of which no object can be used is a fault. Boxes that lie outside their image are
+kept as published: sizes that annotation files state are often wrong, and whoever knows the image
+(the slicer, the evaluators) clips them and says what was left out.
 """
 
 import math
@@ -39,7 +41,6 @@ def parse_each(
     items: Iterable[ItemT],
     parse: Callable[[ItemT], ObjectBox],
     name: str = "object",
-    size_px: tuple[int, int] | None = None,
 ) -> Parsed:
     """Parse the objects of one image, each for itself.
 
@@ -47,7 +48,6 @@ def parse_each(
         items: the objects as the file holds them, in its order.
         parse: makes a box of one of them, or raises UnusableBox.
         name: what an item is called in messages; it is numbered from 1.
-        size_px: height and width of the image, where the file states them.
 
     Raises:
         ReaderError: there are objects, and none of them can be used.
@@ -55,7 +55,7 @@ def parse_each(
     boxes, unusable = [], []
     for number, item in enumerate(items, start=1):
         try:
-            boxes.append(inside(parse(item), size_px))
+            boxes.append(parse(item))
         except UnusableBox as error:
             unusable.append(f"{name} {number}: {error}")
     if unusable and not boxes:
@@ -165,25 +165,6 @@ def class_names(card: DatasetCard) -> dict[str, str]:
     """Return class id → name, where the card's classes are a mapping from name to id."""
     classes = card.classes if isinstance(card.classes, dict) else {}
     return {str(key): name for name, key in classes.items()}
-
-
-def inside(box: ObjectBox, size_px: tuple[int, int] | None) -> ObjectBox:
-    """Return the box if some of it lies in an image of that height and width.
-
-    Boxes that reach over the edge are kept as published: whoever cuts or scores them clips them.
-
-    Raises:
-        UnusableBox: all of it lies outside.
-    """
-    if size_px is None:
-        return box
-    height, width = size_px
-    if box.x1 <= 0 or box.y1 <= 0 or box.x0 >= width or box.y0 >= height:
-        raise UnusableBox(
-            f"{box.label!r} lies outside its image of {width} x {height} px: "
-            f"x {box.x0:g}..{box.x1:g}, y {box.y0:g}..{box.y1:g}"
-        )
-    return box
 
 
 def in_pixels(annotation: Annotation, height: int, width: int) -> Annotation:

@@ -14,7 +14,6 @@ from rspipe.readers.boxes import (
     describe,
     from_corners,
     horizontal,
-    inside,
     number,
 )
 from rspipe.readers.gather import NO_PLACE, Said, rank_of
@@ -163,7 +162,7 @@ class _Content:
         for entry in entries:
             for item in (self.objects or {}).get(_id(entry), ()):
                 try:
-                    boxes.append(inside(self._box(item), _size_of(entry)))
+                    boxes.append(self._box(item))
                 except UnusableBox as error:
                     unusable.append(f"{name}, object {item.get('id', '?')}: {error}")
         self.unusable += unusable
@@ -240,13 +239,6 @@ def _edges(item: Entry, label: str) -> tuple[float, ...]:
 
 def _id(entry: Entry) -> str:
     return str(entry.get("id"))
-
-
-def _size_of(entry: Entry) -> tuple[int, int] | None:
-    height, width = entry.get("height"), entry.get("width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
 
 
 def _geography(entry: Entry) -> Geography:

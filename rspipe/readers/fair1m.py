@@ -21,7 +21,7 @@ from rspipe.readers.base import Listing
 from rspipe.readers.boxes import UnusableBox, from_corners, parse_each
 from rspipe.readers.gather import OPTIONS, Gathered, Said, rank_of
 from rspipe.readers.tree import FileTree
-from rspipe.readers.xml_files import load_xml, size_of, text_of
+from rspipe.readers.xml_files import load_xml, text_of
 from rspipe.schema import Annotation, DatasetCard, Geography, ObjectBox
 
 
@@ -53,7 +53,7 @@ def parse_fair1m(root: Any, card: DatasetCard) -> Said | None:
     """
     if root.tag != "annotation":
         return None
-    found = parse_each(root.iter("object"), _parse_object, size_px=size_of(root))
+    found = parse_each(root.iter("object"), _parse_object)
     return Said(
         Annotation(boxes=found.boxes),
         Geography(sensor=text_of(root, "source/origin")),

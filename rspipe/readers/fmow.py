@@ -67,7 +67,7 @@ def parse_fmow(data: dict[str, Any], split: str | None = None) -> Said | None:
     if not isinstance(items, list):
         return None
     named = [item for item in items if isinstance(item, dict) and _category(item)]
-    found = parse_each(named, _parse_box, "box", _size_of(data))
+    found = parse_each(named, _parse_box, "box")
     categories = sorted({_category(item) for item in named} - {_FALSE})
     label = "|".join(categories) or (_FALSE if named else None)
     nameless = len(items) - len(named)
@@ -87,13 +87,6 @@ def _parse_box(item: dict[str, Any]) -> ObjectBox:
         raise UnusableBox(f"{label!r} has no box of four numbers")
     x, y, width, height = map(number, box)
     return horizontal(label, (x, y, x + width, y + height))
-
-
-def _size_of(data: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = data.get("img_height"), data.get("img_width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
 
 
 def _geography(data: dict[str, Any]) -> Geography:

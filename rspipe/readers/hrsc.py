@@ -30,7 +30,7 @@ from rspipe.readers.boxes import (
 )
 from rspipe.readers.gather import OPTIONS, Gathered, Said, rank_of
 from rspipe.readers.tree import FileTree
-from rspipe.readers.xml_files import load_xml, size_of, text_of
+from rspipe.readers.xml_files import load_xml, text_of
 from rspipe.schema import Annotation, DatasetCard, Geography, ObjectBox
 
 _MBOX = ("mbox_cx", "mbox_cy", "mbox_w", "mbox_h", "mbox_ang")
@@ -82,8 +82,7 @@ def parse_hrsc(root: Any, names: dict[str, str], card: DatasetCard) -> Said | No
         cx, cy, w, h, angle = (number(node.findtext(key)) for key in _MBOX)
         return from_corners(label, corners_from_angle(cx, cy, w, h, angle), **flags)
 
-    size_px = size_of(root, "Img_SizeHeight", "Img_SizeWidth")
-    found = parse_each(root.iter("HRSC_Object"), parse, size_px=size_px)
+    found = parse_each(root.iter("HRSC_Object"), parse)
     return Said(
         Annotation(boxes=found.boxes),
         _header(root),

@@ -23,8 +23,8 @@ say which. So numbers are kept as they are, as edges, unless the card says `one_
 xmin - 1 and ymin - 1 are the near edges, xmax and ymax the far ones, and a box of one pixel has an
 area. Sets whose angles are degrees say `angle_unit: degrees`.
 
-Known faults: `size` of zero where nobody filled it in (not used then); boxes that reach over the
-edge (kept); boxes without area or wholly outside (left out, named in the ledger).
+Known faults: boxes without area (left out, named in the ledger); boxes that reach over the edge
+(kept); a `size` of zero or of another image (not used).
 """
 
 import math
@@ -41,7 +41,7 @@ from rspipe.readers.boxes import (
 )
 from rspipe.readers.gather import OPTIONS, Gathered, Said, rank_of
 from rspipe.readers.tree import FileTree
-from rspipe.readers.xml_files import load_xml, size_of, text_of
+from rspipe.readers.xml_files import load_xml, text_of
 from rspipe.schema import Annotation, DatasetCard, ImageRecord, ObjectBox
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -84,9 +84,7 @@ def parse_voc(root: Any, card: DatasetCard) -> Said | None:
     """
     if root.tag != "annotation":
         return None
-    found = parse_each(
-        root.iter("object"), lambda node: _parse_object(node, card), size_px=size_of(root)
-    )
+    found = parse_each(root.iter("object"), lambda node: _parse_object(node, card))
     texts = [text_of(node, "description") for node in root.iter("object")]
     return Said(
         Annotation(boxes=found.boxes, caption="\n".join(filter(None, texts)) or None),

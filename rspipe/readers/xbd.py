@@ -107,7 +107,7 @@ def parse_label(text: str) -> Label:
         in_pixels, in_degrees = list(features["xy"]), list(features.get("lng_lat", []))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReaderError(f"not a usable xBD file: {error!r}") from error
-    buildings = parse_each(in_pixels, _building, "building", _size(metadata))
+    buildings = parse_each(in_pixels, _building, "building")
     return Label(buildings, _geography(metadata, in_pixels, in_degrees))
 
 

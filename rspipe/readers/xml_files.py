@@ -48,13 +48,3 @@ def text_of(node: Any, *tags: str) -> str | None:
         if found:
             return str(found)
     return None
-
-
-def size_of(node: Any, height: str = "size/height", width: str = "size/width") -> Any:
-    """Return (height, width) in pixels as an annotation states it, or None."""
-    try:
-        size = int(float(node.findtext(height))), int(float(node.findtext(width)))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    # Zeros are common, and mean that nobody filled it in.
-    return size if min(size) > 0 else None

@@ -72,9 +72,7 @@ def parse_yolo(text: str, names: dict[int, str], card: DatasetCard) -> Said:
     Raises:
         ReaderError: it has lines, and none of them is a box.
     """
-    found = parse_each(
-        _lines(text), lambda words: _parse_line(words, names), "line", size_px=(1, 1)
-    )
+    found = parse_each(_lines(text), lambda words: _parse_line(words, names), "line")
     return Said(
         Annotation(boxes=found.boxes, boxes_normalised=True),
         note=found.note(),

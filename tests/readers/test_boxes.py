@@ -11,7 +11,6 @@ from rspipe.readers.boxes import (
     from_corners,
     horizontal,
     in_pixels,
-    inside,
     number,
     parse_each,
 )
@@ -68,15 +67,6 @@ def test_what_is_no_place_in_an_image_is_no_coordinate(value):
 def test_a_box_without_area_says_so(make, numbers, why):
     with pytest.raises(UnusableBox, match=why):
         make("ship", numbers)
-
-
-def test_a_box_that_reaches_over_the_edge_is_kept_as_published():
-    box = horizontal("ship", (-3, -3, 2, 2))
-    assert inside(box, (8, 8)) is box
-    assert inside(horizontal("ship", (-3, -3, 0, 2)), None).x1 == 0
-    for edges in ((-3, 0, 0, 2), (8, 0, 9, 2), (0, -2, 2, 0), (0, 8, 2, 9)):
-        with pytest.raises(UnusableBox, match="outside its image of 8 x 8 px"):
-            inside(horizontal("ship", edges), (8, 8))
 
 
 def test_one_unusable_object_costs_only_itself_and_is_described():

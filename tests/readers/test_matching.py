@@ -68,14 +68,14 @@ def test_paths_are_compared_without_their_containers():
     assert plain_parts("a/b.tar.gz/c/d.png") == ("a", "c", "d.png")
 
 
-def test_a_hundred_thousand_images_of_one_name_are_told_apart_by_look_up():
-    n = 100_000
+def test_thirty_thousand_images_of_one_name_are_told_apart_by_look_up():
+    n = 30_000
     images = finder(*(f"scenes/{i:06}/image.png" for i in range(n)))
     start = time.perf_counter()
     assert images.of_stem("scenes/000001/image.xml") == ("scenes/000001/image.png",)
     first = time.perf_counter() - start
     start = time.perf_counter()
-    for i in range(0, n, 100):
+    for i in range(0, n, 30):
         assert images.of_stem(f"labels/{i:06}/image.xml") == (f"scenes/{i:06}/image.png",)
     # A thousand look-ups cost less than sorting the names once.
     assert time.perf_counter() - start < 5 * first
