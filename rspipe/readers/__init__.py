@@ -4,7 +4,7 @@ from itertools import islice
 
 from rspipe.errors import RecipeError
 from rspipe.io.storage import FileEntry, Storage
-from rspipe.readers.base import SHARED_OPTIONS, Listing, Reader, declared_sidecars
+from rspipe.readers.base import SHARED_OPTIONS, Listing, Reader, declared_sidecars, record
 from rspipe.readers.change_pairs import ChangePairs
 from rspipe.readers.coco import Coco
 from rspipe.readers.dota import Dota
@@ -17,6 +17,7 @@ from rspipe.readers.modis_hdf import ModisHdf
 from rspipe.readers.parquet import Parquet
 from rspipe.readers.scenes import Scenes
 from rspipe.readers.spacenet import SpaceNet
+from rspipe.readers.splits import read_split_lists
 from rspipe.readers.tree import FileTree
 from rspipe.readers.voc import Voc
 from rspipe.readers.webdataset import WebDataset
@@ -66,7 +67,24 @@ def read_dataset(tree: FileTree, card: DatasetCard) -> Listing:
     listing = declared_sidecars(tree, card)
     for reader in readers:
         listing |= reader.read(tree, card)
-    return listing
+    return listing | _held_by_split(tree, card, listing)
+
+
+def _held_by_split(tree: FileTree, card: DatasetCard, listing: Listing) -> Listing:
+    """List the images of which no reader says anything, where their split is known.
+
+    A test split whose labels are not published is held out all the same.
+    """
+    silent = [
+        path
+        for path in tree.image_paths
+        if not (path in listing.images or path in listing.sidecars or path in listing.faults)
+    ]
+    if not silent:
+        return Listing()
+    lists = read_split_lists(tree, card)
+    splits = ((path, lists.split_of(path, card)) for path in silent)
+    return Listing({path: record(path, card, split) for path, split in splits if split is not None})
 
 
 def _readers_of(tree: FileTree, card: DatasetCard) -> list[Reader]:

@@ -19,5 +19,7 @@ def write(root):
         files[f"Annotations/{split}/{number}.json"] = json.dumps(data)
         boxes = [("small-vehicle", 0.5, 1.0, 6.0, 7.0, tuple(poly))]
         images[f"Images/{number}.jpg"] = {"split": split, "boxes": boxes}
+    files["Images/test/00006.jpg"] = None
+    images["Images/test/00006.jpg"] = {"split": "test"}
     write_files(root, files)
     return Expected("coco", images, frozenset(set(files) - set(images)))

@@ -18,5 +18,6 @@ def write(root):
         "data.yaml": "train: images/train\nval: images/val\nnc: 2\nnames: [ship, plane]\n",
     }
     # Without a label file: nobody looked.
-    write_files(root, {**dict.fromkeys(images), **files, "images/val/c.jpg": None})
+    images["images/val/c.jpg"] = {"split": "val"}
+    write_files(root, {**dict.fromkeys(images), **files})
     return Expected("yolo", images, frozenset(files))

@@ -5,6 +5,7 @@ import pytest
 from rspipe.catalog import catalog
 from rspipe.readers import FileTree, read_dataset
 from tests.fakes import fakes
+from tests.readers.test_laws import said_of
 
 CARDS = {
     # Fake: cards of datasets that come like it.
@@ -31,6 +32,18 @@ CARDS = {
     "spacenet8": ["spacenet8"],
     "xbd": ["xbd"],
     "naip": ["naip"],
+    "resisc45": ["resisc45"],
+    "million_aid": ["million_aid"],
+    "dior": ["dior_r"],
+    "hrsc2016": ["hrsc2016"],
+    "fair1m": ["fair1m"],
+    "dota": ["dota_v1_5"],
+    "isaid": ["isaid"],
+    "vhr10": ["vhr10"],
+    "soda": ["soda_a"],
+    "rsicd": ["rsicd"],
+    "xview": ["xview"],
+    "fmow": ["fmow"],
 }
 
 
@@ -38,9 +51,10 @@ CARDS = {
 def test_a_card_reads_its_dataset_as_its_fake_was_written(tmp_path, fake, card):
     expected = fakes()[fake](tmp_path)
     listing = read_dataset(FileTree.scan(tmp_path), catalog()[card])
-    links = ("mask_path", "pair_path", "footprints_path")
-    found = {p: {k: getattr(r.annotation, k) for k in links} for p, r in listing.images.items()}
-    assert found == {p: {k: said.get(k) for k in links} for p, said in expected.images.items()}
+    parts = ("mask_path", "pair_path", "footprints_path", "label", "boxes", "caption")
+    said = {path: said_of(record) for path, record in listing.images.items()}
+    found = {path: {key: one.get(key) for key in parts} for path, one in said.items()}
+    assert found == {p: {key: one.get(key) for key in parts} for p, one in expected.images.items()}
     assert set(listing.sidecars) == expected.sidecars
     # A benchmark's splits are those that the card holds out.
     held_out = catalog()[card].benchmark_splits
