@@ -1,5 +1,6 @@
 """Curation of real data sets as they were downloaded, faults and all."""
 
+import tarfile
 from collections import Counter
 
 import pytest
@@ -34,9 +35,25 @@ def test_it_runs_to_the_end_and_the_corpus_is_sound(curated):
     assert verify(curated.path) == len(curated) > 1500
 
 
-def test_every_file_is_in_the_ledger(real_data, ledger):
-    files = sum(path.is_file() for path in real_data.rglob("*"))
-    assert sum(row["level"] == "file" for row in ledger) == files
+def test_every_file_is_in_the_ledger_once_and_so_is_what_is_in_it(real_data, ledger):
+    """Files, members of archives, and the three scenes that are stacked from files of one band."""
+    rows = [row for row in ledger if row["level"] == "file"]
+    found = Counter(
+        row["source_path"]
+        if row["dataset"] == "(loose)"
+        else f"{row['dataset']}/{row['source_path']}"
+        for row in rows
+    )
+    files = {p.relative_to(real_data).as_posix() for p in real_data.rglob("*") if p.is_file()}
+    members = []
+    for path in real_data.rglob("*.tar.gz"):
+        with tarfile.open(path) as archive:
+            names = [m.name.removeprefix("./") for m in archive if m.isfile()]
+        members += [f"{path.relative_to(real_data).as_posix()}/{name}" for name in names]
+    red = "_Sentinel-2_L2A_B04_(Raw).tiff"
+    stacks = {path.replace("_B04_", "_B04B03B02_") for path in files if path.endswith(red)}
+    assert len(stacks) == 3
+    assert found == Counter([*files, *members, *stacks])
 
 
 def test_the_nine_broken_files_are_dropped_by_name_and_reason(ledger):
