@@ -133,7 +133,7 @@ def decode_picture(data: bytes, path: str) -> Picture | None:
         _check_size(image, data, path)
         try:
             return _read_strips(image)
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, TypeError) as error:  # TypeError: TIFF tags
             raise UnreadableImage(path, f"pixels cannot be decoded: {error}") from error
 
 

@@ -214,3 +214,23 @@ def test_pixels_that_are_not_8_bit_are_left_to_the_raster_reader():
     assert images.decode_picture(buffer.getvalue(), "x") is None
     with pytest.raises(UnreadableImage, match="not 8-bit"):
         images.decode(buffer.getvalue(), "x")
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "GIF", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "1"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged metadata
+def test_a_damaged_picture_is_read_or_refused_and_nothing_else(fmt, mode):
+    rng = np.random.default_rng(0)
+    sound, outcomes = encoded(mode, fmt, size=(40, 30)), set()
+    for round_ in range(150):
+        data = bytearray(sound[: int(rng.integers(1, len(sound)))] if round_ % 3 else sound)
+        within = min(len(data), 80) if round_ % 2 else len(data)
+        for at in rng.integers(0, within, int(rng.integers(1, 5))):
+            data[at] = rng.integers(0, 256)
+        try:
+            images.decode_picture(bytes(data), "x")
+            outcomes.add("read")
+        except UnreadableImage as error:
+            assert error.path == "x"
+            outcomes.add("refused")
+    assert "refused" in outcomes
