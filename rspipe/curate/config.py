@@ -183,10 +183,10 @@ class DedupConfig(Strict):
     """Also find the 8 flips and quarter turns."""
     mirror_frames: bool = True
     """Compare hashes also as mirrors show them: four searches, and a quarter of the misses."""
-    min_thumbnail_std: float = Field(default=2.0, ge=0)
+    min_thumbnail_std: float = Field(default=1.0, ge=0)
     """In grey levels. Tiles whose 32x32 thumbnail varies less have hashes without content."""
-    # docs/results/2026-11-25-duplicates.md: of the copies by JPEG ≥ 50, resizing or gamma 99.7 %
-    # lie above; of 160 million pairs of other places, hashes close, one.
+    # docs/results/2026-11-25-duplicates.md: of copies by JPEG ≥ 50, resizing or gamma 99.7 % lie
+    # above; of 160 million pairs of other places none whose hashes are close.
     min_similarity: float = Field(default=0.985, ge=-1, le=1)
     """Least similarity of two thumbnails (`dedup/verify.py`) that verifies a pair."""
     # A whole scene goes with all its tiles, so its picture must agree as re-encoded ones do.

@@ -16,7 +16,7 @@ from rspipe.curate.dedup.verdict import judge
 from rspipe.curate.progress import Progress, quiet
 from rspipe.io.places import Place
 
-VERSION = 5
+VERSION = 6
 
 
 def dedup(

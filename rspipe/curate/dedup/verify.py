@@ -5,7 +5,8 @@ into the copy's orientation. A copy that was compressed, resized or brightened d
 original by noise of about one grey level in those means, however faint the picture; another place
 that merely resembles it differs by a share of its contrast. So the similarity is the correlation
 that would be left if one grey level of the difference were taken as noise: a plain correlation
-refuses faint copies (forest, water) and takes contrasty strangers.
+refuses faint copies (forest, water) and takes contrasty strangers. Where one grey level is much of
+the contrast, only a share of it is granted, or anything would resemble anything.
 Figures: docs/results/2026-11-25-duplicates.md.
 """
 
@@ -20,6 +21,8 @@ BLOCKS = 16
 """Blocks along a side of a thumbnail."""
 NOISE_LEVELS = 1.0
 """Root mean square of what compression may change in a block's mean, in grey levels."""
+NOISE_SHARE = 0.12
+"""Most of a picture's variance that is taken as noise; with it, no r below 0.92 verifies a pair."""
 
 _BLOCK_PX = THUMBNAIL_PX // BLOCKS
 _COUNT = BLOCKS * BLOCKS
@@ -50,9 +53,10 @@ def similarities(
         orientation: (P,) index in `ORIENTATIONS`: what was done to the original to get the copy.
 
     Returns:
-        (P,) -1..1: sqrt(1 - max(0, (1 - r²) - n² / v)) where r > 0, else r. r is the Pearson
-        correlation of the blocks' means, v the variance of the more contrasty of the two, n
-        `NOISE_LEVELS`. Invariant to brightness, and to contrast but for n. 0 where either is flat.
+        (P,) -1..1: sqrt(1 - max(0, (1 - r²) - min(n² / v, s))) where r > 0, else r. r is the
+        Pearson correlation of the blocks' means, v the variance of the more contrasty of the two,
+        n `NOISE_LEVELS`, s `NOISE_SHARE`. Invariant to brightness, and to contrast but for n. 0
+        where either is flat.
     """
     ours, theirs = block_sums(copies), block_sums(originals)
     rows = np.arange(len(ours))
@@ -114,7 +118,8 @@ def compare(
     r = np.float64(covariance) / np.sqrt(spread)
     if r <= 0.0:
         return float(r)
-    unlike = 1.0 - r * r - _NOISE / np.float64(max(copy_moments[1], original_moments[1]))
+    noise = _NOISE / np.float64(max(copy_moments[1], original_moments[1]))
+    unlike = 1.0 - r * r - min(noise, NOISE_SHARE)
     return float(np.sqrt(1.0 - min(max(unlike, 0.0), 1.0)))
 
 
