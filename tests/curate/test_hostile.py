@@ -19,7 +19,7 @@ data: {root}/data
 out: {root}/corpus
 stages: {root}/stages
 what:
-  slice: {{tile_px: 256, stride_px: 256, larger_than_px: 512}}
+  slice: {{tile_px: 1024, stride_px: 1024, larger_than_px: 1024}}
 how: {{workers: 2, dashboard: false}}
 """
 
