@@ -4,8 +4,10 @@ They lie in `pictures.parquet` beside the corpus, bounded in number, so that a r
 but the corpus folder, long after the source data has gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,22 +91,33 @@ def _rows_of(partition: Partition, wanted: pa.Array) -> pa.Table:
 
 
 def draw_pictures(item: PicturesItem) -> pa.Table:
-    """Draw the chosen tiles as PNGs of at most 96 px a side, those whose images are still there."""
-    rows = []
-    for tile in read_table(item.plan, TILE_SCHEMA).to_pylist():
+    """Draw the chosen tiles as PNGs of at most 96 px a side, those whose images are still there.
+
+    The rows are sorted by tile id; each image is opened once.
+    """
+    tiles = read_table(item.plan, TILE_SCHEMA).to_pylist()
+    drawn: list[dict[str, Any]] = []
+    for (dataset, _), of_image in groupby(sorted(tiles, key=_image), key=_image):
         try:
-            with open_source(item.storages[tile["dataset"]], tile, item.config) as source:
-                pixels = read_tile(source, tile)
+            drawn += _draw_image(list(of_image), item.storages[dataset], item.config)
         except UnreadableImage:
             continue
-        data = images.encode_png(_fit(images.to_rgb(pixels)))
-        rows.append(
-            {
-                "tile_id": tile["tile_id"],
-                "picture": {"bytes": data, "path": f"{tile['tile_id']}.png"},
-            }
-        )
-    return pa.Table.from_pylist(rows, PICTURES_SCHEMA)
+    drawn.sort(key=lambda row: row["tile_id"])
+    return pa.Table.from_pylist(drawn, PICTURES_SCHEMA)
+
+
+def _image(tile: dict[str, Any]) -> tuple[str, str]:
+    return tile["dataset"], tile["source_path"]
+
+
+def _draw_image(
+    tiles: list[dict[str, Any]], storage: Storage, config: SliceConfig
+) -> Iterator[dict[str, Any]]:
+    with open_source(storage, tiles[0], config) as source:
+        for tile in tiles:
+            data = images.encode_png(_fit(images.to_rgb(read_tile(source, tile))))
+            picture = {"bytes": data, "path": f"{tile['tile_id']}.png"}
+            yield {"tile_id": tile["tile_id"], "picture": picture}
 
 
 def _fit(pixels: images.Pixels) -> images.Pixels:

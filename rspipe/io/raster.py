@@ -48,7 +48,8 @@ def opened(path: Path, name: str) -> Iterator[DatasetReader]:
         UnreadableImage: the header cannot be parsed.
     """
     # GDAL's own cache would take a twentieth of the memory, in each worker.
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+    # Where a JPEG ends too early, libjpeg only warns, and the rest is grey.
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True):
         try:
             with warnings.catch_warnings():
                 # A scene without georeference is an image like any other; its columns stay null.

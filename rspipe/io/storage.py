@@ -25,10 +25,11 @@ from rspipe.io.containers import CONTAINERS, Container, compression_of, containe
 from rspipe.io.containers.tar_file import unpacked_tar
 from rspipe.recipe import fingerprint
 
-MOST_BYTES_IN_MEMORY = 2**30
+MOST_BYTES_IN_MEMORY = 2**29
 """Larger files are never read whole; rasters are read by windows."""
 LOCAL_CACHE = Path(tempfile.gettempdir()) / "rspipe-cache"
 """Where what had to be unpacked or converted lies, unless somebody says otherwise."""
+_CHUNK_BYTES = 2**25
 _OPEN_CONTAINERS = 4  # per process
 
 
@@ -206,17 +207,19 @@ class Storage:
             UnreadableImage: as `open`, or it is larger than MOST_BYTES_IN_MEMORY.
         """
         with self.open(path) as stream:
+            chunks, size_bytes = [], 0
             try:
-                data = stream.read(MOST_BYTES_IN_MEMORY + 1)
+                while chunk := stream.read(_CHUNK_BYTES):
+                    chunks.append(chunk)
+                    size_bytes += len(chunk)
+                    if size_bytes > MOST_BYTES_IN_MEMORY:
+                        most = f"{MOST_BYTES_IN_MEMORY:,} bytes"
+                        why = f"larger than {most}, and no format that is read by windows"
+                        raise UnreadableImage(path, why)
             except OSError as error:
                 why = f"the file cannot be read: {error.strerror or type(error).__name__}"
                 raise UnreadableImage(path, why) from error
-        if len(data) > MOST_BYTES_IN_MEMORY:
-            most = f"{MOST_BYTES_IN_MEMORY:,} bytes"
-            raise UnreadableImage(
-                path, f"larger than {most}, and no format that is read by windows"
-            )
-        return data
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     @contextmanager
     def local_file(self, path: str) -> Iterator[Path]:
