@@ -1,12 +1,17 @@
 """A way for tests to curate as the command line does, and to kill it on the way."""
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from rspipe.curate.config import CurateRecipe
+from rspipe.recipe import load_recipe
 
 RECIPE = """
 name: t
@@ -28,6 +33,8 @@ class Curation:
     data: Path
     workers: int = 2
     files_per_partition: int = 128
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the environment of the command line's process."""
 
     @property
     def corpus(self) -> Path:
@@ -37,7 +44,14 @@ class Curation:
     def stages(self) -> Path:
         return self.folder / "stages"
 
-    def start(self) -> subprocess.Popen:
+    @property
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
+
+    def recipe(self, *overrides: str) -> CurateRecipe:
+        return load_recipe(self._write_recipe(), CurateRecipe, overrides)
+
+    def _write_recipe(self) -> Path:
         self.folder.mkdir(exist_ok=True)
         recipe = self.folder / "curate.yaml"
         recipe.write_text(
@@ -49,23 +63,46 @@ class Curation:
                 files_per_partition=self.files_per_partition,
             )
         )
-        command = [sys.executable, "-m", "rspipe.cli", "curate", str(recipe)]
+        return recipe
+
+    def start(self, before: Callable[[], None] | None = None) -> subprocess.Popen:
+        """Start the command line in a process group of its own; `before` runs in it first."""
+        command = [sys.executable, "-m", "rspipe.cli", "curate", str(self._write_recipe())]
         log = (self.folder / "log.txt").open("a")
-        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=before,  # noqa: PLW1509 - it sets a limit, and nothing else runs
+            env={**os.environ, **self.env},
+        )
 
     def run(self) -> str:
         code = self.start().wait(timeout=300)
-        log = (self.folder / "log.txt").read_text()
-        assert code == 0, log
-        return log
+        assert code == 0, self.log
+        return self.log
+
+    def wait_for(self, child: subprocess.Popen, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not ready():
+            assert child.poll() is None, self.log
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
 
     def kill_when(self, ready) -> None:
         """Start, and kill the whole process group as soon as `ready(self)` holds."""
         child = self.start()
-        deadline = time.monotonic() + 120
-        while not ready(self):
-            assert child.poll() is None, (self.folder / "log.txt").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+        self.wait_for(child, lambda: ready(self))
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(timeout=30)
+
+
+def digests(curation: Curation) -> dict[str, str]:
+    """SHA-256 of every file below data/ and ledger/."""
+    return {
+        path.relative_to(curation.corpus).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("data", "ledger")
+        for path in sorted((curation.corpus / folder).rglob("*"))
+        if path.is_file()
+    }

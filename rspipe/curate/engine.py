@@ -125,7 +125,8 @@ class Engine:
             limit = _memory_limit(self._client)
             memory = "without a limit" if limit is None else f"{limit / 2**30:.1f} GiB each"
             workers = len(self._client.nthreads())
-            typer.echo(f"  {workers} workers, {memory}; dashboard: {self._client.dashboard_link}")
+            link = f"; dashboard: {self._client.dashboard_link}" if self._how.dashboard else ""
+            typer.echo(f"  {workers} workers, {memory}{link}")
         return self._client
 
 
@@ -148,6 +149,9 @@ class _Crew:
         for future in running:
             if not self._is_done(future):
                 task, _ = self._tasks[future.key]
+                bar.write(
+                    f"  {task.name} killed its workers: it is narrowed down in child processes"
+                )
                 running.add(self._submit(task, apart=True))
                 continue
             bar.update()
@@ -262,7 +266,8 @@ def _dask_client(how: CurateHow) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             memory_limit=limit,
-            dashboard_address=":0" if how.dashboard else None,
+            dashboard_address=":0",
+            scheduler_kwargs={"dashboard": how.dashboard},
             silence_logs=40,
         ) as cluster,
         Client(cluster) as client,

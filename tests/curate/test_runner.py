@@ -17,16 +17,7 @@ from rspipe.curate.dedup.hashing import orient
 from rspipe.curate.runner import curate
 from rspipe.recipe import load_recipe
 from rspipe.schema import ORIENTATIONS
-
-
-def digests(curation):
-    """SHA-256 of every file below data/ and ledger/."""
-    return {
-        path.relative_to(curation.corpus).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("data", "ledger")
-        for path in sorted((curation.corpus / folder).rglob("*"))
-        if path.is_file()
-    }
+from tests.curation import digests
 
 
 def parts(curation, stage):
