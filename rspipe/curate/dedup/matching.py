@@ -124,8 +124,8 @@ def kind_of_equals(
     tiles: Tiles, copy: Indices, others: Tiles, original: Indices
 ) -> NDArray[np.uint8]:
     """Say whether tiles with equal pixels are even the same file."""
-    key = tiles.byte_keys[copy]
-    same = (key == others.byte_keys[original]).all(axis=1) & key.any(axis=1)
+    key = tiles.byte_key[copy]
+    same = (key == others.byte_key[original]) & (key != 0)
     return np.where(same, BYTES, PIXELS).astype(np.uint8)
 
 

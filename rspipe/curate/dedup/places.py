@@ -95,14 +95,11 @@ def located(tiles: Tiles) -> Flags:
     Some data sets give each tile the footprint of its whole scene; its size in metres then is not
     the tile's pixels times its GSD, and it says nothing of the tile.
     """
-    if not len(tiles.bounds):
-        return np.zeros(len(tiles), np.bool_)
     west, south, east, north = tiles.bounds.T
     height = (north - south) * _METRES_PER_DEGREE
     width = (east - west) * _METRES_PER_DEGREE * np.cos(np.radians((north + south) / 2))
     known = (tiles.day != UNKNOWN_DAY) & (height > 0) & (width > 0) & (tiles.gsd_m > 0)
     pixels = tiles.size_px.astype(np.float64).prod(axis=1)
-    # What is not known is nan or 0 here, and fails the comparison.
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.sqrt(height * width / pixels) / tiles.gsd_m
         low, high = _PLAUSIBLE_GSD
@@ -130,7 +127,7 @@ def _days(tiles: Tiles, rows: Indices) -> Indices:
 
 
 def _boxes(tiles: Tiles, rows: Indices) -> NDArray[np.float64]:
-    west, south, east, north = tiles.bounds[rows].T if len(rows) else np.empty((4, 0))
+    west, south, east, north = tiles.bounds[rows].T
     return np.stack([south, west, north, east], axis=1)
 
 

@@ -26,7 +26,7 @@ def dedup(
 
     Args:
         parts: Parquet files of TILE_SCHEMA, held-out benchmark tiles included (they are left
-            alone). Of 13 million tiles about 150 bytes each are held, no thumbnail.
+            alone). About 130 bytes of each tile are held, no thumbnail.
         config: what counts as the same picture.
         scratch: folder for what is too large to hold; nothing is left in it.
         progress: told of every part read and of every step.
@@ -40,6 +40,7 @@ def dedup(
     rank = rank_parts(parts, rows_by_part(starts, rows), config.keep)
     progress("match", 0, 1)
     verdict = judge(tiles, config, rank)
+    del tiles, rank
     progress("write", 0, 1)
     return fates_of(parts, starts, rows, verdict)
 

@@ -1,10 +1,10 @@
-"""What matching knows of the tiles, as arrays: about 150 bytes a tile, and thumbnails on demand."""
+"""What matching knows of the tiles, as arrays: about 130 bytes a tile, and thumbnails on demand."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rspipe.curate.dedup.hashing import THUMBNAIL_PX
 from rspipe.curate.dedup.pairs import Flags, Indices
+from rspipe.curate.dedup.scratch import mapped_array
 from rspipe.curate.dedup.verify import BLOCKS, Blocks, block_sums, moments
 from rspipe.curate.progress import Progress, quiet
 from rspipe.io.places import Place
@@ -20,7 +21,8 @@ from rspipe.io.tables import count_rows, reading
 from rspipe.schema import ORIENTATIONS, TILE_SCHEMA
 
 THUMBNAIL_BYTES = THUMBNAIL_PX * THUMBNAIL_PX
-UNKNOWN_DAY = np.iinfo(np.int32).min
+UNKNOWN_DAY = 0
+"""1 January 1970: no picture of ours, and what clocks say that know no day."""
 
 COLUMNS = (
     "source_sha256",
@@ -40,6 +42,8 @@ COLUMNS = (
 
 # Of the boxes only whether there are any counts: one field of theirs says so.
 _NARROWED = {"boxes": "boxes.list.element.difficult"}
+
+_EMPTY = pa.schema([]).empty_table()
 
 Keys = NDArray[np.uint64]
 Selection = Callable[[pa.Table, int], Flags]
@@ -69,8 +73,8 @@ class MemoryThumbnails:
 class Tiles:
     """N measured tiles."""
 
-    byte_keys: Keys
-    """(N, 2) of the file where the tile is a whole file, else zeros."""
+    byte_key: NDArray[np.uint64]
+    """(N,) of the file where the tile is a whole file, else 0."""
     pixel_keys: Keys
     """(N, 2) of size and pixel values."""
     hashes: NDArray[np.uint64]
@@ -89,19 +93,17 @@ class Tiles:
     size_px: NDArray[np.int32]
     """(N, 2) height, width of its pixels."""
     gsd_m: NDArray[np.float32]
-    """(N,) nan where unknown."""
+    """(N,) 0 where unknown."""
     bounds: NDArray[np.float64]
-    """(N, 4) west, south, east, north in degrees (EPSG:4326), nan where unknown; (0, 4) if no
-    tile has any."""
+    """(N, 4) west, south, east, north in degrees (EPSG:4326), zeros where unknown."""
     day: NDArray[np.int32]
     """(N,) of acquisition, days since 1970; UNKNOWN_DAY where no full date is known."""
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "Tiles":
         """Take the arrays out of a tile table that is in memory; every row must be measured."""
-        columns = _read_columns(table)
-        pixels = columns.pop("thumbnails")
-        return _assemble([columns], MemoryThumbnails(pixels))
+        columns, pixels = _read_columns(table)
+        return cls(thumbnails=MemoryThumbnails(pixels), **columns)
 
     def __len__(self) -> int:
         return len(self.pixel_keys)
@@ -133,19 +135,15 @@ class PartThumbnails:
     scratch: Path
 
     def blocks(self, rows: Indices) -> Blocks:
-        """See Thumbnails. The array is mapped from a file that is gone once it is let go."""
-        if not len(rows):
-            return np.empty((0, BLOCKS * BLOCKS), np.uint16)
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        path = self.scratch / "blocks.bin"
-        found = np.memmap(path, np.uint16, "w+", shape=(len(rows), BLOCKS * BLOCKS))
-        path.unlink()
+        """See Thumbnails. The array is mapped from a file."""
+        shape = (len(rows), BLOCKS * BLOCKS)
+        found: Blocks = mapped_array(self.scratch, "blocks.bin", shape, np.uint16)
         done = 0
         for table, chosen in chosen_rows(self.parts, self.starts, self.rows[rows], ["thumbnail"]):
             pixels = _thumbnails(table["thumbnail"].take(chosen))
             found[done : done + len(chosen)] = block_sums(pixels)
             done += len(chosen)
-        return np.asarray(found)
+        return found
 
 
 def chosen_rows(
@@ -216,17 +214,16 @@ def read_tiles(
     Returns:
         The tiles, and the row of the whole table of each.
     """
-    blocks, rows = [], []
+    builder = _Builder(sum(count_rows(part) for part in parts), scratch)
+    rows = []
     for index, (part, start) in enumerate(zip(parts, starts, strict=True)):
         progress("read", index, len(parts))
         table = read_columns(part, [*COLUMNS, "drop_stage", "drop_reason"])
         chosen = np.flatnonzero(select(table, int(start)))
-        block = _read_columns(table.take(pa.array(chosen)))
-        del block["thumbnails"]
-        blocks.append(block)
+        builder.add(_read_columns(table.take(pa.array(chosen)))[0])
         rows.append(chosen + start)
     row = np.concatenate([np.empty(0, np.int64), *rows])
-    return _assemble(blocks, PartThumbnails(parts, row, starts, scratch)), row
+    return builder.tiles(PartThumbnails(parts, row, starts, scratch)), row
 
 
 def _field(name: str) -> pa.Field:
@@ -235,46 +232,64 @@ def _field(name: str) -> pa.Field:
     return pa.field(name, pa.bool_())
 
 
-def _assemble(blocks: list[dict[str, NDArray]], thumbnails: Thumbnails) -> Tiles:  # type: ignore[type-arg]
-    """Join the blocks column by column, letting go of each as it is joined."""
-    if not blocks:
-        blocks = [_read_columns(pa.schema([_field(name) for name in COLUMNS]).empty_table())]
-        del blocks[0]["thumbnails"]
-    names = list(blocks[0])
-    joined = {name: np.concatenate([block.pop(name) for block in blocks]) for name in names}
-    if np.isnan(joined["bounds"]).all():
-        joined["bounds"] = joined["bounds"][:0]
-    return Tiles(thumbnails=thumbnails, **joined)
+class _Builder:
+    """Fills the columns of the tiles part by part.
+
+    They are as long as the whole table from the start: pages that nothing is written to, such as
+    the footprints of tiles without any, take no memory. The hashes, half of it all, are mapped from
+    a file that is gone once they are let go.
+    """
+
+    def __init__(self, rows: int, scratch: Path) -> None:
+        none, _ = _read_columns(_EMPTY)
+        self._columns = {
+            name: np.zeros((rows, *column.shape[1:]), column.dtype) for name, column in none.items()
+        }
+        self._filled = 0
+        shape = (rows, len(ORIENTATIONS))
+        self._columns["hashes"] = mapped_array(scratch, "hashes.bin", shape, np.uint64)
+
+    def add(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Append the columns of some tiles."""
+        stop = self._filled + len(columns["hashes"])
+        for name, values in columns.items():
+            if values.any():
+                self._columns[name][self._filled : stop] = values
+        self._filled = stop
+
+    def tiles(self, thumbnails: Thumbnails) -> Tiles:
+        """All that was added."""
+        columns = {name: column[: self._filled] for name, column in self._columns.items()}
+        return Tiles(thumbnails=thumbnails, **columns)
 
 
-def _read_columns(table: pa.Table) -> dict[str, NDArray]:  # type: ignore[type-arg]
-    table = pa.Table.from_arrays(
-        [
-            table[name]
-            if name in table.column_names
-            else pa.nulls(table.num_rows, _field(name).type)
+def _read_columns(table: pa.Table) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+    """The columns of Tiles, and the thumbnails."""
+    there = table.column_names
+    table = pa.table(
+        {
+            name: table[name] if name in there else pa.nulls(table.num_rows, _field(name).type)
             for name in COLUMNS
-        ],
-        names=list(COLUMNS),
+        }
     )
     thumbnails = _thumbnails(table["thumbnail"])
     hashes = table["orientation_hashes"].combine_chunks().flatten().to_numpy()
     whole = pc.fill_null(pc.or_kleene(table["original_bytes"], table["is_parent"]), False)
-    return {
-        "thumbnails": thumbnails,
-        "byte_keys": hex_keys(pc.if_else(whole, table["source_sha256"], None)),
+    columns = {
+        "byte_key": hex_keys(pc.if_else(whole, table["source_sha256"], None))[:, 0],
         "pixel_keys": hex_keys(table["pixel_hash"]),
         "hashes": hashes.reshape(-1, len(ORIENTATIONS)),
         "thumbnail_std": _std(thumbnails),
         "image": hex_keys(table["image_id"])[:, 0],
         "partner": _partners(table),
-        "is_parent": _numbers(table["is_parent"], False).astype(np.bool_),
-        "windows": _numbers_of(table, ("y0", "x0", "h", "w"), 0).astype(np.int32),
-        "size_px": _numbers_of(table, ("height", "width"), 0).astype(np.int32),
-        "gsd_m": _numbers(table["gsd_m"], np.nan).astype(np.float32),
-        "bounds": _numbers_of(table, ("xmin", "ymin", "xmax", "ymax"), np.nan).astype(np.float64),
+        "is_parent": np.asarray(pc.fill_null(table["is_parent"], False).to_numpy(), np.bool_),
+        "windows": _numbers(table, ("y0", "x0", "h", "w"), np.int32),
+        "size_px": _numbers(table, ("height", "width"), np.int32),
+        "gsd_m": _numbers(table, ("gsd_m",), np.float32)[:, 0],
+        "bounds": _numbers(table, ("xmin", "ymin", "xmax", "ymax"), np.float64),
         "day": _days(table["acquired"]),
     }
+    return columns, thumbnails
 
 
 def _thumbnails(column: pa.ChunkedArray) -> NDArray[np.uint8]:
@@ -316,12 +331,10 @@ def hex_keys(column: pa.ChunkedArray) -> Keys:
     return keys
 
 
-def _numbers(column: pa.ChunkedArray, missing: float) -> NDArray:  # type: ignore[type-arg]
-    return np.asarray(pc.fill_null(column, missing).to_numpy(zero_copy_only=False))
-
-
-def _numbers_of(table: pa.Table, names: Sequence[str], missing: float) -> NDArray:  # type: ignore[type-arg]
-    return np.stack([_numbers(table[name], missing) for name in names], axis=1)
+def _numbers(table: pa.Table, names: Sequence[str], dtype: type[np.generic]) -> NDArray[Any]:
+    """Columns side by side, (N, len(names)); nulls are zeros."""
+    columns = [pc.fill_null(table[name], 0).to_numpy(zero_copy_only=False) for name in names]
+    return np.stack(columns, axis=1).astype(dtype)
 
 
 def _partners(table: pa.Table) -> NDArray[np.uint64]:

@@ -21,9 +21,9 @@ def make_tiles(hashes, thumbnails, pixels, files=None, **changes):
     count = len(pixels)
     thumbnails = np.asarray(thumbnails, np.uint8).reshape(count, -1)
     columns = {
-        "byte_keys": np.array([key_of(f) if f else np.zeros(2, np.uint64) for f in files])
-        if files
-        else np.zeros((count, 2), np.uint64),
+        "byte_key": np.array(
+            [key_of(f)[0] if f else 0 for f in files or [None] * count], np.uint64
+        ),
         "pixel_keys": np.array([key_of(p) for p in pixels]).reshape(-1, 2),
         "hashes": np.asarray(hashes, np.uint64),
         "thumbnail_std": thumbnails.std(axis=1, dtype=np.float64).astype(np.float32),
@@ -33,8 +33,8 @@ def make_tiles(hashes, thumbnails, pixels, files=None, **changes):
         "is_parent": np.zeros(count, np.bool_),
         "windows": np.tile(np.array([0, 0, 64, 64], np.int32), (count, 1)),
         "size_px": np.full((count, 2), 64, np.int32),
-        "gsd_m": np.full(count, np.nan, np.float32),
-        "bounds": np.empty((0, 4)),
+        "gsd_m": np.zeros(count, np.float32),
+        "bounds": np.zeros((count, 4)),
         "day": np.full(count, UNKNOWN_DAY, np.int32),
     }
     return Tiles(**columns | changes)
