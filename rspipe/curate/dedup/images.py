@@ -99,8 +99,8 @@ def _whole_images(tiles: Tiles) -> tuple[Indices, Indices]:
 
 def _same_shape(tiles: Tiles, pairs: Pairs, max_change: float) -> Flags:
     """Whether height : width agrees, the original's turned as the match says."""
-    copy = tiles.size_px[pairs.copy].astype(np.float64)
-    original = tiles.size_px[pairs.original].astype(np.float64)
+    copy = tiles.windows[pairs.copy, 2:].astype(np.float64)
+    original = tiles.windows[pairs.original, 2:].astype(np.float64)
     sideways = _SIDEWAYS[pairs.orientation]
     original = np.where(sideways[:, None], original[:, ::-1], original)
     change = (copy[:, 0] * original[:, 1]) / (copy[:, 1] * original[:, 0])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.frames import MIRRORS
 from rspipe.curate.dedup.near import COMPARED_PER_TILE, NearRule, near_between, near_within
-from rspipe.curate.dedup.pairs import BYTES, PIXELS, Flags, Indices, Pairs
+from rspipe.curate.dedup.pairs import BYTES, NEAR, PIXELS, Flags, Indices, Pairs
 from rspipe.curate.dedup.places import shared_footprints
 from rspipe.curate.dedup.products import product_blocks
 from rspipe.curate.dedup.tiles import Tiles
@@ -45,7 +45,7 @@ def find_duplicates(
 
     Returns:
         Pairs whose original is the better-ranked of the two, each once, sorted by kind, copy and
-        original.
+        original. Pixels are those that were measured; see `honest_kinds`.
     """
     chosen = np.flatnonzero(~tiles.is_parent if active is None else active)
     best = best_of_equals(tiles.pixel_keys[chosen], rank[chosen])
@@ -86,6 +86,7 @@ def find_hits(
     unsure = tiles.is_parent[near.copy] & (near.similarity < config.min_image_similarity)
     near = replace(near, rejected=near.rejected | unsure)
     near = near if rejected else near.take(~near.rejected)
+    equal = honest_kinds(equal, tiles, benchmark)
     by_place = shared_footprints(tiles, benchmark, config)
     return one_per_pair(Pairs.join([equal, near, by_place]), len(benchmark))
 
@@ -127,6 +128,13 @@ def kind_of_equals(
     key = tiles.byte_key[copy]
     same = (key == others.byte_key[original]) & (key != 0)
     return np.where(same, BYTES, PIXELS).astype(np.uint8)
+
+
+def honest_kinds(pairs: Pairs, tiles: Tiles, others: Tiles) -> Pairs:
+    """Call equal pixels near where they are those of smaller pictures of the images."""
+    reduced = tiles.is_reduced[pairs.copy] | others.is_reduced[pairs.original]
+    kind = np.where(reduced & (pairs.kind == PIXELS), NEAR, pairs.kind).astype(np.uint8)
+    return replace(pairs, kind=kind)
 
 
 def in_order(pairs: Pairs) -> Pairs:

@@ -17,7 +17,7 @@ from rspipe.io.places import Place
 _COLUMNS = (
     *("label", "boxes", "mask_path", "footprints_path", "caption"),
     *("redistributable", "height", "width", "original_bytes", "gsd_m"),
-    *("dataset", "source_path", "image_id", "y0", "x0", "tile_id"),
+    *("dataset", "source_path", "image_id", "y0", "x0", "h", "w", "is_parent", "tile_id"),
 )
 
 
@@ -125,7 +125,10 @@ def _redistributable(tiles: pa.Table) -> NDArray[Any]:
 
 
 def _larger(tiles: pa.Table) -> NDArray[Any]:
-    return np.asarray(-tiles["height"].to_numpy().astype(np.int64) * tiles["width"].to_numpy())
+    """Pixels; of a whole image those of the image, not of the small picture of it."""
+    whole = pc.fill_null(tiles["is_parent"], False)
+    height = pc.if_else(whole, tiles["h"], tiles["height"]).to_numpy().astype(np.int64)
+    return np.asarray(-height * pc.if_else(whole, tiles["w"], tiles["width"]).to_numpy())
 
 
 def _published_file(tiles: pa.Table) -> NDArray[Any]:

@@ -112,6 +112,14 @@ class Tiles:
         """Whether a tile's picture varies enough for its hash to mean anything."""
         return np.asarray(self.thumbnail_std >= min_std)
 
+    @property
+    def is_reduced(self) -> Flags:
+        """Whether a whole image was measured from a smaller picture of it.
+
+        Then equal pixels are those of the two pictures, and say that the images are nearly equal.
+        """
+        return np.asarray((self.byte_key != 0) & (self.size_px != self.windows[:, 2:]).any(axis=1))
+
     def may_look_alike(self, copies: Indices, originals: Indices) -> Flags:
         """Whether likeness of two tiles says that one is the other's copy.
 

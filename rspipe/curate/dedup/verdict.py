@@ -7,7 +7,7 @@ import numpy as np
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.clusters import Clusters, choose_dropped, find_clusters
 from rspipe.curate.dedup.images import find_same_images, tiles_of_images
-from rspipe.curate.dedup.matching import find_duplicates, in_order
+from rspipe.curate.dedup.matching import find_duplicates, honest_kinds, in_order
 from rspipe.curate.dedup.pairs import Flags, Indices, Pairs
 from rspipe.curate.dedup.places import overlapping_crops, same_footprints
 from rspipe.curate.dedup.tiles import Tiles
@@ -52,8 +52,8 @@ def judge(tiles: Tiles, config: DedupConfig, rank: Indices, *, rejected: bool = 
     pairs = in_order(Pairs.join([of_images, of_tiles]))
     count = len(ORIENTATIONS) if config.orientations else 1
     return Verdict(
-        pairs,
-        dropped.take(order),
+        honest_kinds(pairs, tiles, tiles),
+        honest_kinds(dropped.take(order), tiles, tiles),
         order < len(with_image),
         find_clusters(pairs, tiles.hashes, count),
     )

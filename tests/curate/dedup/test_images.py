@@ -7,6 +7,7 @@ from PIL import Image
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.hashing import orient
 from rspipe.curate.dedup.images import find_same_images
+from rspipe.curate.dedup.matching import find_hits
 from rspipe.curate.dedup.verdict import judge
 from tests.curate.dedup.tables import dicts, noisy_copy, tiles_of
 
@@ -56,6 +57,8 @@ class World:
             "is_parent": np.array(self.is_parent),
             "windows": np.array(self.windows, np.int32),
             "size_px": np.array([g.shape for g in self.greys], np.int32),
+            # Of each whole image, published once.
+            "byte_key": np.where(self.is_parent, self.image, 0).astype(np.uint64),
         }
         return tiles_of(self.greys, **columns | changes)
 
@@ -93,6 +96,19 @@ def test_equal_whole_images_are_one_image_whatever_their_tiles(scenes):
     flat = np.full((64, 64), 90, np.uint8)
     world = World().add("a", flat, cut=True).add("b", flat, cut=True)
     assert world.fates()["b"] == ("a", "pixels", True)
+
+
+def test_equal_pictures_of_larger_images_are_near_not_equal(scenes):
+    world = World().add("a", scenes[0], cut=True).add("b", scenes[0], cut=True)
+    for i, whole in enumerate(world.is_parent):
+        if whole:
+            world.windows[i] = (0, 0, 1920, 1920)
+    assert world.fates()["b"] == ("a", "near", True)
+    hits = dicts(find_hits(world.tiles(), world.tiles(), DedupConfig()))
+    kinds = {(h["copy"], h["original"]): h["kind"] for h in hits}
+    assert kinds[4, 4] == "bytes"
+    assert kinds[4, 9] == "near"
+    assert kinds[0, 0] == "pixels"
 
 
 def test_alike_is_not_enough_for_a_whole_image(scenes):

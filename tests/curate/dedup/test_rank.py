@@ -41,6 +41,11 @@ def test_each_rule_goes_before_those_behind_it(better, worse):
     assert best(row("a.png", **worse), row("z.png", **better)) == ["z.png", "a.png"]
 
 
+def test_a_whole_image_is_as_large_as_it_is_not_as_the_picture_it_is_measured_from():
+    whole = row("z.png", is_parent=True, original_bytes=False, h=640, w=640)
+    assert best(row("a.png", height=64, width=64), whole) == ["z.png", "a.png"]
+
+
 def test_the_recipe_may_order_the_rules():
     rows = [row("a.png", label="sea"), row("z.png", height=64)]
     assert best(*rows) == ["a.png", "z.png"]
