@@ -85,10 +85,8 @@ def open_mask(storage: Storage, row: Row, outlines: Outlines | None) -> Iterator
 
 def _picture(storage: Storage, path: str) -> NDArray[np.uint8] | None:
     """Decode a mask that is an 8-bit picture of moderate size; None for anything else."""
-    with storage.open(path) as stream:
-        if images.sniff_format(stream.read(512)) in images.RASTER_FORMATS:
-            return None
-    picture = images.decode_picture(storage.read_bytes(path), path)
+    data = storage.read_unless(path, images.is_raster)
+    picture = None if data is None else images.decode_picture(data, path)
     if picture is None:
         return None
     return picture.pixels[:, :, 0] if picture.pixels.shape[2] == 1 else picture.pixels

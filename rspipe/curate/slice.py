@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -72,10 +72,15 @@ def slice_images(item: SliceItem) -> pa.Table:
 
     Rows turn into Arrow by the hundred: a scene of many tiles is never a list of Python objects.
     """
-    batches: list[pa.RecordBatch] = []
+    made = _Batches()
     for row in _alive(item):
-        batches += _slice_image(row, item)
-    return pa.Table.from_batches(batches, TILE_SCHEMA).combine_chunks()
+        try:
+            made.add_image(_tiles(row, item))
+        except _Unusable as fault:
+            made.add_image([_unusable(row, fault.reason, fault.detail)])
+        except UnreadableImage as error:
+            made.add_image([_unusable(row, "unreadable", error.reason)])
+    return made.to_table()
 
 
 def _alive(item: SliceItem) -> list[Row]:
@@ -84,23 +89,44 @@ def _alive(item: SliceItem) -> list[Row]:
     return [row for row in rows if row["drop_stage"] is None or is_held_out(row)]
 
 
-def _slice_image(row: Row, item: SliceItem) -> list[pa.RecordBatch]:
-    """All rows of one image; a single one where it cannot be read: nothing of it can be trusted."""
-    try:
-        return _batches(_tiles(row, item))
-    except _Unusable as fault:
-        return _batches([_unusable(row, fault.reason, fault.detail)])
-    except UnreadableImage as error:
-        return _batches([_unusable(row, "unreadable", error.reason)])
+class _Batches:
+    """Collects the rows of images, each image's whole or not at all."""
+
+    def __init__(self) -> None:
+        self._done: list[pa.RecordBatch] = []
+        self._rows: list[Row] = []
+
+    def add_image(self, rows: Iterable[Row]) -> None:
+        """Add the rows of one image; if one of them raises, none is added.
+
+        A half-read scene gives no tile: nothing of it can be trusted.
+        """
+        batches: list[pa.RecordBatch] = []
+        open_rows: list[Row] = []
+        for row in rows:
+            open_rows.append(row)
+            if len(open_rows) == _ROWS_PER_BATCH:
+                batches.append(_batch(open_rows))
+                open_rows = []
+        if batches or len(self._rows) >= _ROWS_PER_BATCH:
+            self._close()
+            self._done += batches
+        self._rows += open_rows
+
+    def _close(self) -> None:
+        if self._rows:
+            self._done.append(_batch(self._rows))
+            self._rows = []
+
+    def to_table(self) -> pa.Table:
+        """All rows, in the order they came in."""
+        self._close()
+        return pa.Table.from_batches(self._done, TILE_SCHEMA).combine_chunks()
 
 
-def _batches(rows: Iterable[Row]) -> list[pa.RecordBatch]:
-    rows = iter(rows)
-    batches = []
-    while some := list(islice(rows, _ROWS_PER_BATCH)):
-        hash_rows([row for row in some if "thumbnail" in row])
-        batches.append(pa.RecordBatch.from_pylist(some, TILE_SCHEMA))
-    return batches
+def _batch(rows: list[Row]) -> pa.RecordBatch:
+    hash_rows([row for row in rows if "thumbnail" in row])
+    return pa.RecordBatch.from_pylist(rows, TILE_SCHEMA)
 
 
 class _Unusable(Exception):

@@ -84,10 +84,8 @@ def box_of(tile: Row) -> Box:
 
 def _picture(storage: Storage, path: str) -> images.Picture | None:
     """An 8-bit picture of moderate size; None for anything else."""
-    with storage.open(path) as stream:
-        if images.sniff_format(stream.read(512)) in images.RASTER_FORMATS:
-            return None
-    return images.decode_picture(storage.read_bytes(path), path)
+    data = storage.read_unless(path, images.is_raster)
+    return None if data is None else images.decode_picture(data, path)
 
 
 def _stretch_of(scene: Scene, row: Row, config: SliceConfig) -> Stretch | None:

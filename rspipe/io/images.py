@@ -89,6 +89,11 @@ def sniff_format(head: bytes) -> str | None:
     return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
 
 
+def is_raster(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is read through rasterio."""
+    return sniff_format(head) in RASTER_FORMATS
+
+
 def read_facts(data: bytes, path: str) -> PixelFacts:
     """Read an image's header, without decoding its pixels.
 

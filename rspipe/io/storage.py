@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,6 +195,8 @@ class Storage:
             gone = not Path(full).is_symlink() and not Path(full).exists()
             raise UnreadableImage(path, "the file has vanished" if gone else missing)
         try:
+            if self.is_local:
+                return Path(full).open("rb")
             return cast(BinaryIO, self._place[0].open(full, "rb"))
         except OSError as error:
             why = error.strerror or type(error).__name__
@@ -206,16 +208,28 @@ class Storage:
         Raises:
             UnreadableImage: as `open`, or it is larger than MOST_BYTES_IN_MEMORY.
         """
+        return self.read_unless(path, lambda head: False) or b""
+
+    def read_unless(self, path: str, unwanted: Callable[[bytes], bool]) -> bytes | None:
+        """Read a file or a member whole, or None if its first 512 bytes are unwanted.
+
+        Raises:
+            UnreadableImage: as `read_bytes`.
+        """
         with self.open(path) as stream:
             chunks, size_bytes = [], 0
             try:
-                while chunk := stream.read(_CHUNK_BYTES):
+                chunk = stream.read(512)
+                if unwanted(chunk):
+                    return None
+                while chunk:
                     chunks.append(chunk)
                     size_bytes += len(chunk)
                     if size_bytes > MOST_BYTES_IN_MEMORY:
                         most = f"{MOST_BYTES_IN_MEMORY:,} bytes"
                         why = f"larger than {most}, and no format that is read by windows"
                         raise UnreadableImage(path, why)
+                    chunk = stream.read(_CHUNK_BYTES)
             except OSError as error:
                 why = f"the file cannot be read: {error.strerror or type(error).__name__}"
                 raise UnreadableImage(path, why) from error
