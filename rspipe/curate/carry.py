@@ -42,9 +42,10 @@ class Objects:
 
     @classmethod
     def from_outlines(cls, outlines: Outlines) -> "Objects":
-        """Make upright boxes of outlines; their shares are those of the outlines."""
-        boxes = [_box_around(o.shape, o.label) for o in outlines.objects]
-        return cls(boxes, [o.shape for o in outlines.objects], _bounds(boxes))
+        """Make upright boxes of outlined areas; their shares are those of the areas."""
+        found = [outline for outline in outlines.objects if not outline.is_buffer]
+        boxes = [_box_around(outline.shape, outline.label) for outline in found]
+        return cls(boxes, [outline.shape for outline in found], _bounds(boxes))
 
     def note(self, height: int, width: int) -> str | None:
         """Say how many objects of an image of this size no tile can carry, and why."""

@@ -20,7 +20,7 @@ from rspipe.readers.base import split_in_path
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import IMAGE_SCHEMA, DatasetCard, Derivation, ImageRecord
 
-VERSION = 5
+VERSION = 6
 
 Row = dict[str, Any]
 _CHUNK_BYTES = 2**20
@@ -180,10 +180,21 @@ def _raster_columns(
 
 
 def _picture_bands(bands: int, card: DatasetCard) -> list[int] | None:
-    """Bands of a JPEG or PNG that is a visible-light picture, unless its card says otherwise."""
-    if card.bands is not None and not {"red", "green", "blue", "grey"} & set(card.bands):
-        return None
-    return [1] if bands in {1, 2} else [1, 2, 3]
+    """Bands of a JPEG or PNG that is a visible-light picture, unless its card says otherwise.
+
+    >>> card = DatasetCard(name="x", bands=("nir", "red", "green"))
+    >>> _picture_bands(3, card) is None, _picture_bands(3, DatasetCard(name="y"))
+    (True, [1, 2, 3])
+    """
+    colours = ("red", "green", "blue")
+    names = card.bands or colours
+    is_visible = all(colour in names for colour in colours)
+    if bands in {1, 2}:
+        return [1] if is_visible or "grey" in names else None
+    if not is_visible:
+        return [1, 2, 3] if names == ("grey",) else None
+    shown = [names.index(colour) + 1 for colour in colours]
+    return shown if max(shown) <= 3 else None
 
 
 def _single_gsd(card: DatasetCard) -> float | None:

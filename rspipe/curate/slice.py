@@ -234,7 +234,9 @@ def _annotation(storage: Storage, row: Row, card: DatasetCard) -> Iterator[_Anno
 def _objects(row: Row, outlines: Outlines | None) -> Objects | None:
     if row["boxes"] is not None:
         return Objects.from_boxes(row["boxes"])
-    return None if outlines is None else Objects.from_outlines(outlines)
+    if outlines is None or (outlines.objects and all(o.is_buffer for o in outlines.objects)):
+        return None
+    return Objects.from_outlines(outlines)
 
 
 def _unusable(row: Row, reason: str, detail: str) -> Row:

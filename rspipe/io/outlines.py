@@ -49,6 +49,8 @@ class Outline:
     """In the mask, 1..255."""
     shape: shapely.Geometry
     """Polygon or polygons in pixels: x is the column, y the row."""
+    is_buffer: bool = False
+    """Made around a line or point: an area to draw, but no object with a box."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def read_outlines(
         if shape is None:
             continue
         if shape.intersects(whole):
-            objects.append(Outline(label, value, shape))
+            objects.append(Outline(label, value, shape, in_pixels.geom_type not in _AREAS))
         else:
             left_out["outside the image"] += 1
     note = ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()))

@@ -5,7 +5,7 @@ whether any pixel is valid, gives each pixel the weight of its share of the area
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +58,20 @@ def _sums(
     values: NDArray[Any], edges_y: NDArray[np.floating], edges_x: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Sums of (…, H, W) over the cells between edges, which may lie within pixels."""
-    by_rows = _sums_along_rows(values.swapaxes(-1, -2), edges_y).swapaxes(-1, -2)
-    return _sums_along_rows(by_rows, edges_x)
+    return _sums_along(_sums_along(values, edges_x, -1), edges_y, -2)
 
 
-def _sums_along_rows(values: NDArray[Any], edges: NDArray[np.floating]) -> NDArray[np.float64]:
-    length = values.shape[-1]
-    whole = np.minimum(edges.astype(np.int64), length - 1)
-    total = np.cumsum(values, axis=-1, dtype=np.float64)
-    # Sum of all that lies before an edge: the whole pixels, and the begun part of the next.
-    before = total[..., whole] - values[..., whole] * (1.0 - np.minimum(edges - whole, 1.0))
-    return np.diff(before, axis=-1)
+def _sums_along(
+    values: NDArray[Any], edges: NDArray[np.floating], axis: Literal[-1, -2]
+) -> NDArray[np.float64]:
+    """Sums between edges at least a pixel apart, the last one at or before the end."""
+    length = values.shape[axis]
+    pixel = np.minimum(edges.astype(np.int64), length)
+    begun = np.expand_dims(edges - pixel, tuple(range(1, -axis)))
+    # Sums of whole numbers are exact, and quicker in whole numbers.
+    kind = np.int64 if values.dtype.kind in "iub" else np.float64
+    before_end = values[..., : pixel[-1]] if axis == -1 else values[..., : pixel[-1], :]
+    whole = np.add.reduceat(before_end, pixel[:-1], axis=axis, dtype=kind)
+    cut = np.take(values, np.minimum(pixel, length - 1), axis=axis) * begun
+    parts: NDArray[np.float64] = whole + np.diff(cut, axis=axis)
+    return parts

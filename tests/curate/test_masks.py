@@ -168,6 +168,7 @@ def test_tiles_of_any_scale_draw_lines_of_the_same_ground_width(buildings):
     for target, width_px in ((None, 12), (1.0, 6)):
         config = GRID | {"larger_than_px": 1000, "target_gsd_m": target}
         _, (tile,) = slice_file(buildings, "a.tif", card, said, **config)
+        assert tile["boxes"] is None
         outlines = outlines_of(storage, tile, DatasetCard(name="d", **card))
         with open_mask(storage, tile, outlines) as mask:
             drawn = mask.read(Box(y0=0, x0=0, y1=150, x1=130), (tile["height"], tile["width"]))

@@ -1,5 +1,9 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from rspipe.curate.config import CropsConfig, SliceConfig, StretchConfig, StretchRule
@@ -246,3 +250,39 @@ def test_the_table_has_the_schema_and_does_not_depend_on_its_neighbours(tmp_path
     alone = [tile for row in rows for tile in slice_rows(tmp_path, [row], **GRID)]
     assert together == alone
     assert set(together[0]) == set(TILE_SCHEMA.names)
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from tests.curate.slicing import slice_rows
+folder = Path(sys.argv[1])
+row = eval(sys.argv[2])
+slice_rows(folder, [row | {"source_path": "small.tif", "height": 600, "width": 600}])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rows = slice_rows(folder, [row], tile_px=1024, stride_px=1024, larger_than_px=1024)
+print(len(rows), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_scene(tmp_path):
+    """805 MB of pixels (sparse on disk), in tiles and as a parent, with GDAL's cache and a bit."""
+    for name, side in (("small.tif", 600), ("big.tif", 16_384)):
+        profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "SPARSE_OK": True}
+        profile |= {"tiled": True, "compress": "deflate", "BIGTIFF": "YES", "crs": "EPSG:32631"}
+        transform = rasterio.transform.from_origin(0, 0, 1, 1)
+        with rasterio.open(
+            tmp_path / name, "w", height=side, width=side, transform=transform, **profile
+        ):
+            pass
+    row = {
+        **{"dataset": "d", "source_path": "big.tif", "image_id": "i", "source_sha256": "s"},
+        **{"height": 16_384, "width": 16_384, "bands": 3, "dtype": "uint8", "format": "GTiff"},
+        **{"display_bands": [1, 2, 3], "gsd_m": 1.0},
+    }
+    command = [sys.executable, "-c", GROWTH, str(tmp_path), repr(row)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == 0, child.stderr
+    rows, growth = map(int, child.stdout.split())
+    assert rows == 16 * 16 + 1
+    assert growth < 400e6
