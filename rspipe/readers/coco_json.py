@@ -67,15 +67,14 @@ def _shrunk(outline: list[Any]) -> Outline:
         return Outline("polygon")
     if len(points) == 10 and points[:2] == points[8:]:
         points = points[:8]
-    xs, ys = points[::2], points[1::2]
-    if len(rings) == 1 and len(points) == 8:
-        upright = len(set(xs)) == 2 and len(set(ys)) == 2
-        if not upright:
-            return Outline("quad", tuple(points))
     if len(points) < 6 or len(points) % 2:
         return Outline("polygon")
-    kind: Literal["upright", "polygon"] = "upright" if len(points) == 8 else "polygon"
-    return Outline(kind, (min(xs), min(ys), max(xs), max(ys)))
+    xs, ys = points[::2], points[1::2]
+    extremes = (min(xs), min(ys), max(xs), max(ys))
+    if len(rings) > 1 or len(points) != 8:
+        return Outline("polygon", extremes)
+    is_upright = len(set(xs)) == 2 and len(set(ys)) == 2
+    return Outline("upright", extremes) if is_upright else Outline("quad", tuple(points))
 
 
 def parse_coco(data: Entry, card: DatasetCard) -> CocoFile | None:
@@ -123,7 +122,7 @@ class _Content:
     @classmethod
     def of(cls, data: Entry, card: DatasetCard) -> "_Content":
         items = next((data[k] for k in _ANNOTATION_KEYS if k in data), None)
-        objects, captions, n_repeated = _grouped(items or [])
+        objects, captions, n_repeated, lost = _grouped(items or [])
         flat = [item for group in objects.values() for item in group]
         outlines = (item.get("segmentation") for item in flat)
         return cls(
@@ -134,6 +133,7 @@ class _Content:
             outlines=Counter(o.kind for o in outlines if isinstance(o, Outline)),
             n_repeated=n_repeated,
             all_crowd=bool(flat) and all(item.get("iscrowd") for item in flat),
+            unusable=lost,
         )
 
     @property
@@ -170,6 +170,8 @@ class _Content:
         return None if unusable and not boxes else tuple(boxes)
 
     def _box(self, item: Entry) -> ObjectBox:
+        if item.get("category_id") is None:
+            raise UnusableBox("has no category_id")
         category = str(item["category_id"])
         label = self.labels.get(category, category)
         crowd = bool(item.get("iscrowd")) and not self.all_crowd
@@ -206,13 +208,23 @@ class _Content:
         ]
 
 
-def _grouped(items: list[Entry]) -> tuple[dict[str, list[Entry]], dict[str, list[str]], int]:
-    """Group annotations and captions by image id; what occurs twice, id and all, is left out."""
+def _grouped(
+    items: list[Any],
+) -> tuple[dict[str, list[Entry]], dict[str, list[str]], int, list[str]]:
+    """Group annotations and captions by image id.
+
+    Returns:
+        Annotations; captions; how many annotations occur twice, id and all, and are left out; and
+        those that name no image.
+    """
     objects: dict[str, list[Entry]] = defaultdict(list)
     captions: dict[str, list[str]] = defaultdict(list)
     seen: set[tuple[str, ...]] = set()
-    n_repeated = 0
-    for item in items:
+    n_repeated, lost = 0, []
+    for place, item in enumerate(items, start=1):
+        if not isinstance(item, dict) or item.get("image_id") is None:
+            lost.append(f"annotation {place}: names no image")
+            continue
         image = str(item["image_id"])
         if "caption" in item:
             captions[image].append(str(item["caption"]))
@@ -223,7 +235,7 @@ def _grouped(items: list[Entry]) -> tuple[dict[str, list[Entry]], dict[str, list
             continue
         seen.add(identity)
         objects[image].append(item)
-    return dict(objects), dict(captions), n_repeated
+    return dict(objects), dict(captions), n_repeated, lost
 
 
 def _edges(item: Entry, label: str) -> tuple[float, ...]:

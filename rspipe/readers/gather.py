@@ -7,7 +7,7 @@ one of the highest rank is taken, what it leaves open is filled by the next; the
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rspipe.errors import ReaderError
+from rspipe.errors import ReaderError, RecipeError
 from rspipe.readers.base import Listing, filled, split_in_path
 from rspipe.readers.matching import ImageFinder
 from rspipe.readers.parts import texts
@@ -42,8 +42,14 @@ class Gathered:
     """Collects what is said of the images of a tree."""
 
     def __init__(self, tree: FileTree, card: DatasetCard) -> None:
+        """Read the splits of a tree.
+
+        Raises:
+            RecipeError: an option of the card is wrong.
+        """
         self.tree = tree
         self.card = card
+        choice(card, "boxes", ("oriented", "horizontal"))
         self.splits = read_split_lists(tree, card)
         self.finder = ImageFinder(tree, texts(card, card.options, "images"))
         self.sidecars = dict(self.splits.sidecars)
@@ -123,6 +129,20 @@ def why_unplaced(found: tuple[str, ...]) -> str:
     )
 
 
+def choice(card: DatasetCard, option: str, words: tuple[str, ...]) -> str:
+    """Read an option that is one of some words, the first being the default.
+
+    Raises:
+        RecipeError: it is none of them.
+    """
+    word = card.options.get(option, words[0])
+    if word not in words:
+        raise RecipeError(
+            f"card {card.name!r}: option {option} is {word!r}; want {' or '.join(words)}"
+        )
+    return str(word)
+
+
 def told_names(what: str, names: list[str], n_all: int) -> list[str]:
     """Say what is the matter with some names of a file; nothing if there are none.
 
@@ -136,4 +156,4 @@ def told_names(what: str, names: list[str], n_all: int) -> list[str]:
 def rank_of(boxes: Iterable[ObjectBox], card: DatasetCard) -> int:
     """Rank boxes: the kind that the card's option `boxes` prefers, oriented by default."""
     oriented = any(box.corners is not None for box in boxes)
-    return int(oriented != (card.options.get("boxes") == "horizontal"))
+    return int(oriented == (card.options.get("boxes", "oriented") == "oriented"))

@@ -39,7 +39,7 @@ from rspipe.readers.boxes import (
     number,
     parse_each,
 )
-from rspipe.readers.gather import OPTIONS, Gathered, Said, rank_of
+from rspipe.readers.gather import OPTIONS, Gathered, Said, choice, rank_of
 from rspipe.readers.tree import FileTree
 from rspipe.readers.xml_files import load_xml, text_of
 from rspipe.schema import Annotation, DatasetCard, ImageRecord, ObjectBox
@@ -70,6 +70,7 @@ class Voc:
     def read(self, tree: FileTree, card: DatasetCard) -> Listing:
         """List the images of every annotation file, with their boxes and masks."""
         gathered = Gathered(tree, card)
+        choice(card, "angle_unit", ("radians", "degrees"))
         gathered.read_each(
             tree.with_suffix(".xml"), lambda path: parse_voc(load_xml(tree, path), card)
         )

@@ -113,10 +113,11 @@ def test_a_file_without_annotations_says_nothing_of_boxes(tree):
 def test_unusable_objects_are_named_and_the_image_stays(tree):
     bad = [item(2, bbox=(1, 1, 0, 4)), item(4, bbox=(1, 2))]
     bad += [item(5, bbox=(1, 2, 3, "x")), item(6, bbox=(float("nan"), 0, 1, 1))]
+    bad += [{"id": 9, "bbox": [1, 1, 2, 2]}, {"id": 10, "image_id": 1, "bbox": [1, 1, 2, 2]}]
     listing = read(tree, item(1), *bad)
     assert len(only(listing)) == 1
     note = listing.sidecars["coco.json"]
-    assert "4 of 5 objects unusable: a.png, object 2: 'ship' has no area" in note
+    assert "6 of 7 objects unusable: annotation 6: names no image; a.png, object 2" in note
     orphan = read(tree, item(1), item(2, image=99))
     assert "1 objects of images that are not listed" in orphan.sidecars["coco.json"]
 
@@ -124,9 +125,11 @@ def test_unusable_objects_are_named_and_the_image_stays(tree):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"images": [{"id": 1}], "annotations": [{}]}', "KeyError('image_id')"),
+        ('{"images": [{"id": 1}], "annotations": [{}]}', "annotation 1: names no image"),
+        ('{"images": [{"id": 1}], "categories": [{"id": 3}]}', "KeyError('name')"),
         ('{"images": [1], "annotations": []}', "not a usable COCO file"),
-        ('{"images": [], "annotations": [3]}', "not a usable COCO file"),
+        ('{"images": [], "annotations": [3]}', "annotation 1: names no image"),
+        ('{"images": [], "annotations": 3}', "not a usable COCO file"),
         ('{"images": [{"id": 1}', "not valid JSON"),
         ('{"images": ' + "[" * 100_000, "nested too deeply"),
         ('{"images": [{"id": 1' + "0" * 5000 + "}]}", "not valid JSON"),

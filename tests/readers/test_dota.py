@@ -1,11 +1,13 @@
 import io
 import tarfile
+import zipfile
 
 import pytest
 
 from rspipe.catalog import card_for
 from rspipe.readers import READERS, FileTree
 from rspipe.schema import DatasetCard
+from tests.fakes import picture
 
 BOX = "1 1 5 1 5 4 1 4"
 
@@ -17,6 +19,27 @@ def read(tree, files, **card):
 
 def only(listing):
     return listing.images["images/P1.png"]
+
+
+def test_the_archives_of_the_publisher_need_no_unpacking(tmp_path):
+    """train/images/partN.zip, and labels in an archive for each kind, as they are downloaded."""
+    for split, number in (("train", "P0000"), ("val", "P0003")):
+        archives = {
+            f"{split}/images/part1.zip": {f"images/{number}.png": picture()},
+            f"{split}/labelTxt-v1.5/DOTA-v1.5_{split}.zip": {f"{number}.txt": f"{BOX} ship 0\n"},
+            f"{split}/labelTxt-v1.5/DOTA-v1.5_{split}_hbb.zip": {f"{number}.txt": f"{BOX} no 0\n"},
+        }
+        for path, members in archives.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(tmp_path / path, "w") as archive:
+                for name, content in members.items():
+                    archive.writestr(name, content)
+    listing = READERS["dota"].read(FileTree.scan(tmp_path), DatasetCard(name="x", version="1.5"))
+    found = {p: (r.split, [b.label for b in r.annotation.boxes]) for p, r in listing.images.items()}
+    assert found == {
+        "train/images/part1.zip/images/P0000.png": ("train", ["ship"]),
+        "val/images/part1.zip/images/P0003.png": ("val", ["ship"]),
+    }
 
 
 @pytest.mark.parametrize("word", ["0", "1", "2", None])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rspipe.catalog import card_for
+from rspipe.errors import RecipeError
 from rspipe.readers import READERS, FileTree
 from rspipe.schema import DatasetCard
 
@@ -57,6 +58,12 @@ def test_all_forms_of_an_oriented_box_are_one_box(tree, form):
     (box,) = boxes_of(tree, xml(f"<object><name>a</name>{form}</object>"))
     assert (box.x0, box.y0, box.x1, box.y1) == (1, 2, 5, 7)
     assert box.corners == pytest.approx((1, 2, 5, 2, 5, 7, 1, 7))
+
+
+@pytest.mark.parametrize("option", ["boxes", "angle_unit"])
+def test_an_option_that_is_none_of_its_words_is_a_named_error(tree, option):
+    with pytest.raises(RecipeError, match=f"option {option} is 'horizonal'; want"):
+        boxes_of(tree, xml(), **{option: "horizonal"})
 
 
 def test_flags_are_kept(tree):
