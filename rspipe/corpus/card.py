@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.compute as pc
 from jinja2 import Environment
 
-from rspipe.corpus.format import CARD, shard_paths
+from rspipe.corpus.format import CARD, ledger_paths, shard_paths
 from rspipe.io.places import Place
 from rspipe.io.tables import open_table, write_text
 
@@ -49,6 +51,20 @@ recipe and the checksums. Load it with
 {% endfor %}
 Each row carries its own licence. Tiles that are not marked as redistributable may not be passed on.
 
+## Duplicates
+
+{% if clusters.count -%}
+{{ "{:,}".format(clusters.count) }} clusters of pictures that look the same; the largest has \
+{{ "{:,}".format(clusters.largest) }}. \
+{{ clusters.chained or "None" }} of them \
+{{ "is" if clusters.chained == 1 else "are" }} chained: more than {{ clusters.large }} pictures, \
+or two of them more than {{ clusters.wide_bits }} bits apart \
+(`cluster_size`, `cluster_diameter_bits` in the ledger).
+Every dropped tile matches the kept one that it names, so a chain has dropped nothing that
+resembles no survivor.
+{% else -%}
+No two pictures look the same.
+{% endif %}
 ## Benchmarks held out
 
 {% if benchmarks -%}
@@ -81,6 +97,7 @@ def write_card(corpus: Place, manifest: dict[str, Any], benchmarks: Sequence[str
         funnel=manifest["funnel"],
         sources=sources,
         benchmarks=benchmarks,
+        clusters=count_clusters(corpus, manifest["recipe"]["what"]["dedup"]["max_hamming_bits"]),
         bits=manifest["recipe"]["what"]["dedup"]["max_hamming_bits"],
         reasons=lambda dropped: ", ".join(f"{k} {v}" for k, v in dropped.items()),
         yes_no=lambda value: {True: "yes", False: "no", None: "unknown"}[value],
@@ -98,6 +115,38 @@ def summarise_sources(corpus: Place) -> list[dict[str, Any]]:
         counts.update({tuple(row[key] for key in keys): row["count_all"] for row in rows})
     order = sorted(counts, key=lambda key: [str(value) for value in key])
     return [dict(zip(keys, key, strict=True)) | {"tiles": counts[key]} for key in order]
+
+
+@dataclass(frozen=True)
+class ClusterCounts:
+    """The clusters of pictures that look the same."""
+
+    count: int
+    largest: int
+    """Pictures in the largest; 0 without any."""
+    chained: int
+    """Clusters of more than `large` pictures, or wider than `wide_bits`."""
+    wide_bits: int
+    large: int = 100
+
+
+def count_clusters(corpus: Place, max_hamming_bits: int) -> ClusterCounts:
+    """Count the clusters in a corpus's ledger; wide is more than twice the radius.
+
+    Each cluster is counted at the one row that it is named by.
+    """
+    wide_bits = 2 * max_hamming_bits
+    count = largest = chained = 0
+    columns = ["tile_id", "cluster_id", "cluster_size", "cluster_diameter_bits"]
+    for path in ledger_paths(corpus):
+        rows = open_table(path).read(columns=columns)
+        named = rows.filter(pc.equal(rows["tile_id"], rows["cluster_id"]))
+        large = pc.greater(named["cluster_size"], ClusterCounts.large)
+        wide = pc.greater(named["cluster_diameter_bits"], wide_bits)
+        count += named.num_rows
+        largest = max(largest, pc.max(named["cluster_size"]).as_py() or 0)
+        chained += pc.sum(pc.or_(large, wide)).as_py() or 0
+    return ClusterCounts(count, largest, chained, wide_bits)
 
 
 def _size_category(tiles: int) -> str:

@@ -18,16 +18,23 @@ from rspipe.schema import HIT_SCHEMA
 LEAK = "benchmark_leak"
 # Tiles dropped by a limit: the measure it bounds.
 _MEASURE = {"blank": "flatness", "nodata": "nodata_fraction"}
-_KIND_OF = {"duplicate_bytes": "bytes", "duplicate_pixels": "pixels", "near_duplicate": "near"}
+_KIND_OF = {
+    "duplicate_bytes": "bytes",
+    "duplicate_pixels": "pixels",
+    "near_duplicate": "near",
+    "duplicate_image": "near",
+    "overlapping_crop": "crop",
+    "same_footprint": "footprint",
+}
 DUPLICATES = tuple(_KIND_OF)
 _PAIRS = 24
 _STRIP = 16
 
-_KINDS = {"bytes": 0, "pixels": 1, "near": 2}
+_KINDS = {"bytes": 0, "pixels": 1, "near": 2, "footprint": 3}
 _COLUMNS = (
     *("tile_id", "dataset", "source_path", "y0", "x0", "h", "w", "original_bytes"),
     *("flatness", "nodata_fraction", "drop_reason", "drop_detail"),
-    *("duplicate_of", "distance_bits", "orientation", "verified_similarity"),
+    *("duplicate_of", "distance_bits", "orientation", "verified_similarity", "overlap_iou"),
 )
 LEDGER_COLUMNS = (*_COLUMNS, "level", "drop_stage")
 """What this section and the corpus's need of the ledger."""
@@ -108,7 +115,9 @@ def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> Mat
         reason: tiles.filter(pc.equal(tiles["drop_reason"], reason)).select(_COLUMNS)
         for reason in tiles["drop_reason"].unique().drop_null().to_pylist()
     }
-    groups = [_duplicates(r, dropped[r], tiles, book) for r in DUPLICATES if r in dropped]
+    # Tiles of a copied image go for a whole image, whose row is no tile's.
+    rows = ledger.filter(pc.not_equal(ledger["level"], "file"))
+    groups = [_duplicates(r, dropped[r], rows, book) for r in DUPLICATES if r in dropped]
     if LEAK in dropped:
         groups.append(_leaks(dropped[LEAK], hits, book))
     others = sorted(dropped.keys() - {*DUPLICATES, LEAK, "benchmark_split", "unreadable"})
@@ -123,12 +132,12 @@ def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> Mat
     )
 
 
-def _duplicates(reason: str, dropped: pa.Table, tiles: pa.Table, book: PictureBook) -> MatchGroup:
+def _duplicates(reason: str, dropped: pa.Table, rows: pa.Table, book: PictureBook) -> MatchGroup:
     shown = choose(_candidates(dropped, book), book)
     names = pa.array([row["duplicate_of"] for row in shown], pa.string())
     originals = {
         row["tile_id"]: row
-        for row in tiles.filter(pc.is_in(tiles["tile_id"], names)).select(_COLUMNS).to_pylist()
+        for row in rows.filter(pc.is_in(rows["tile_id"], names)).select(_COLUMNS).to_pylist()
     }
     uris = book.uris([*(row["tile_id"] for row in shown), *originals])
     matches = tuple(
@@ -138,7 +147,9 @@ def _duplicates(reason: str, dropped: pa.Table, tiles: pa.Table, book: PictureBo
             orientation=orientation_words(row["orientation"]),
             is_turned=row["orientation"] not in {None, "identity"},
             closeness=_closeness(
-                _KIND_OF[reason], row["distance_bits"], row["verified_similarity"]
+                _KIND_OF[reason],
+                row["distance_bits"],
+                row["verified_similarity"] or row["overlap_iou"],
             ),
         )
         for row in shown
@@ -177,7 +188,7 @@ def _leaks(dropped: pa.Table, hits: pa.Table, book: PictureBook) -> MatchGroup:
 def _surety(hit: Row, book: PictureBook) -> tuple[bool, int, int, str]:
     """Sort hits: those that can be shown, then by how sure they are."""
     tile = hit["benchmark_tile_id"]
-    return tile not in book, _KINDS.get(hit["kind"], 3), hit["distance_bits"], tile
+    return tile not in book, _KINDS.get(hit["kind"], 4), hit["distance_bits"], tile
 
 
 def _candidates(dropped: pa.Table, book: PictureBook) -> list[Row]:
@@ -225,6 +236,8 @@ def _panel(row: Row, uris: Mapping[str, str]) -> Panel:
 def _closeness(kind: str, bits: int | None, similarity: float | None) -> tuple[str, ...]:
     if kind in {"bytes", "pixels"}:
         return (f"same {kind}",)
+    if kind in {"crop", "footprint"}:
+        return () if similarity is None else (f"{similarity:.0%} in common",)
     lines = [] if bits is None else [f"{bits} bits"]
     return (*lines, *([] if similarity is None else [f"r = {similarity:.3f}"]))
 

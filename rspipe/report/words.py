@@ -38,6 +38,9 @@ REASONS = {
     "duplicate_bytes": "same file, byte for byte",
     "duplicate_pixels": "same pixels in another file",
     "near_duplicate": "nearly the same picture",
+    "duplicate_image": "cut from a copy of an image",
+    "overlapping_crop": "mostly the same window of one image",
+    "same_footprint": "the same ground on the same day",
     "benchmark_leak": "a benchmark's picture",
 }
 ORIENTATIONS = {

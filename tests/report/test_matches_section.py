@@ -23,6 +23,21 @@ def test_a_duplicate_stands_beside_its_original(section):
     assert match.closeness == ("2 bits", "r = 0.987")
 
 
+def test_what_matches_by_place_says_how_much_is_in_common(folders):
+    corpus = Corpus.open(folders.corpus)
+    ledger = corpus.ledger(LEDGER_COLUMNS)
+    rows = ledger.to_pylist()
+    near = next(row for row in rows if row["drop_reason"] == "near_duplicate")
+    near |= {"verified_similarity": None, "overlap_iou": 0.712, "drop_reason": "overlapping_crop"}
+    kept = next(row for row in rows if row["tile_id"] == near["duplicate_of"])
+    kept["level"] = "parent"
+    changed = type(ledger).from_pylist(rows, ledger.schema)
+    (group, *_) = describe_matches(corpus, changed, PictureBook(corpus)).groups
+    assert group.words == "mostly the same window of one image"
+    assert group.matches[0].closeness == ("71% in common",)
+    assert group.matches[0].kept.path == "kept.jpg"
+
+
 def test_a_leak_stands_beside_the_benchmark_as_the_hit_found_it(section):
     leak = next(group for group in section.groups if group.reason == "benchmark_leak")
     assert leak.matches[0].kept.dataset == "bench"
