@@ -131,7 +131,24 @@ def _sources(root: Storage, recipe: CurateRecipe) -> list[_Source]:
     for one, other in pairwise(found):
         if one.card.name == other.card.name:
             raise RecipeError(f"two datasets of {recipe.data} have a card named {one.card.name!r}")
+    _check_rules(recipe, {source.card.name for source in found})
     return found
+
+
+def _check_rules(recipe: CurateRecipe, names: set[str]) -> None:
+    """Refuse rules for single datasets that name none: they would be passed over in silence.
+
+    Raises:
+        RecipeError: a rule names a dataset that the recipe does not read.
+    """
+    rules = {
+        "what.exclude.display_bands": set(recipe.what.exclude.display_bands),
+        "what.slice.stretch.datasets": set(recipe.what.slice.stretch.datasets),
+    }
+    for key, named in rules.items():
+        for name in sorted(named):
+            if name not in names:
+                raise RecipeError(f"{key}: no dataset {name!r}{nearest_name(name, names)}")
 
 
 def _card_of_folder(folder: Storage, name: str) -> DatasetCard:

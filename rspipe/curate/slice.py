@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from rspipe.curate.carry import Objects
 from rspipe.curate.config import SliceConfig
+from rspipe.curate.ingest import image_id
 from rspipe.curate.masks import MaskSource, open_mask, outlines_of
 from rspipe.curate.measure import hash_rows, measure_pixels
 from rspipe.curate.rows import ALL_ROWS, Rows, drop, is_held_out
@@ -29,7 +30,7 @@ from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA, Box, DatasetCard
 
-VERSION = 6
+VERSION = 7
 
 Row = dict[str, Any]
 PARENT_PX = 512
@@ -145,7 +146,7 @@ def _tiles(row: Row, item: SliceItem) -> Iterator[Row]:
         # Compared as a whole and in every part, whatever the corpus is made of.
         config = config.model_copy(update={"mode": "grid"})
     scale = scale_to(row["gsd_m"], config)
-    cuts = lay_cuts(row["height"], row["width"], scale, row["image_id"], config)
+    cuts = lay_cuts(row["height"], row["width"], scale, _seed_id(row), config)
     first = next(cuts, None)
     if first is None:
         longest = max(row["height"], row["width"])
@@ -161,6 +162,16 @@ def _tiles(row: Row, item: SliceItem) -> Iterator[Row]:
             yield _parent(row, source)
         for cut in chain((first,), cuts):
             yield _tile(row, cut, source, annotation, config)
+
+
+def _seed_id(row: Row) -> str:
+    """What random crops are drawn from: the image's id, of a pair the first one's.
+
+    So the two pictures of a place, before and after, are cut alike.
+    """
+    if row["pair_path"] is None:
+        return str(row["image_id"])
+    return image_id(row["dataset"], min(row["source_path"], row["pair_path"]))
 
 
 def _declared_stretch(row: Row, card: DatasetCard, config: SliceConfig) -> Row:

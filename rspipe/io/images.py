@@ -102,7 +102,7 @@ def read_facts(data: bytes, path: str) -> PixelFacts:
     """
     with _opened(data, path) as image:
         bands = _BANDS_OF_MODE.get(image.mode, len(image.getbands()))
-        dtype = "uint8" if image.mode in _BANDS_OF_MODE else str(np.dtype(_dtype_of(image)))
+        dtype = "uint8" if _is_8bit(image) else str(np.dtype(_dtype_of(image)))
         return PixelFacts(image.height, image.width, bands, dtype, image.format or "unknown")
 
 
@@ -133,7 +133,7 @@ def decode_picture(data: bytes, path: str) -> Picture | None:
     if pixels is not None:
         return Picture(pixels, None)
     with _opened(data, path) as image:
-        if image.mode not in _BANDS_OF_MODE or _pixels_in(image) > MOST_PILLOW_PIXELS:
+        if not _is_8bit(image) or _pixels_in(image) > MOST_PILLOW_PIXELS:
             return None
         _check_size(image, data, path)
         try:
@@ -152,7 +152,7 @@ def decode(data: bytes, path: str) -> Pixels:
     if picture is not None:
         return picture.pixels
     with _opened(data, path) as image:
-        if image.mode not in _BANDS_OF_MODE:
+        if not _is_8bit(image):
             raise UnreadableImage(path, f"{image.mode} pixels are not 8-bit; read it as a raster")
         size = f"{image.height}x{image.width} px"
     raise UnreadableImage(path, f"{size} are too many to decode whole; read it as a raster")
@@ -268,6 +268,17 @@ def _why_unreadable(data: bytes) -> str:
     return "the header cannot be parsed"
 
 
+def _is_8bit(image: Image.Image) -> bool:
+    """Whether Pillow decodes all that is stored: of 16-bit colours it keeps the upper byte."""
+    return image.mode in _BANDS_OF_MODE and not _is_16bit(image)
+
+
+def _is_16bit(image: Image.Image) -> bool:
+    return any(";16" in str(part) for part in getattr(image, "tile", ()))
+
+
 def _dtype_of(image: Image.Image) -> str:
+    if _is_16bit(image):
+        return "uint16"
     typestr = image.__array_interface__["typestr"] if image.mode in {"I", "F", "I;16"} else "|u1"
     return str(typestr)

@@ -146,6 +146,9 @@ def read_outlines(
 
 
 def _parse(data: bytes, path: str) -> tuple[list[tuple[Any, shapely.Geometry | None]], CRS]:
+    if not data:
+        # Of no object there is an empty FeatureCollection; of a failed download there is nothing.
+        raise UnreadableImage(path, "the file is empty (0 bytes)")
     try:
         content = json.loads(data)
         crs = _stated_crs(content)

@@ -90,6 +90,19 @@ def test_a_single_crop_has_a_parent_too(tmp_path):
     assert not tiles[0]["original_bytes"]
 
 
+def test_the_two_pictures_of_a_pair_are_cut_alike(tmp_path):
+    for n in range(3):
+        write_png(tmp_path, ground(400, 400, seed=n), f"{n}.png")
+    config = {"mode": "random_crops", "crops": CropsConfig(max_px=128), "larger_than_px": 99}
+
+    def boxes(name, pair):
+        _, tiles = slice_file(tmp_path, name, said={"pair_path": pair}, **config)
+        return [(tile["y0"], tile["x0"], tile["h"]) for tile in tiles]
+
+    assert boxes("0.png", "1.png") == boxes("1.png", "0.png")
+    assert boxes("0.png", "1.png") != boxes("2.png", None)
+
+
 def test_held_out_images_are_cut_into_a_grid_in_every_mode_and_have_parents(tmp_path):
     name = write_png(tmp_path, ground(300, 200))
     grid = slice_file(tmp_path, name, said=HELD_OUT, **GRID)

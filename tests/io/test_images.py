@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from rspipe.errors import UnreadableImage
@@ -234,3 +235,16 @@ def test_a_damaged_picture_is_read_or_refused_and_nothing_else(fmt, mode):
             assert error.path == "x"
             outcomes.add("refused")
     assert "refused" in outcomes
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_16_bit_colours_are_no_8_bit_picture(tmp_path, bands):
+    """Pillow would keep the upper byte, and 12-bit data in 16 bits would be all but black."""
+    values = np.random.default_rng(0).integers(0, 4096, (bands, 20, 30)).astype(np.uint16)
+    profile = {"driver": "PNG", "count": bands, "height": 20, "width": 30, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "a.png", "w", **profile) as out:
+        out.write(values)
+    data = (tmp_path / "a.png").read_bytes()
+    assert images.read_facts(data, "x").dtype == "uint16"
+    assert images.decode_picture(data, "x") is None

@@ -147,7 +147,7 @@ def test_what_cannot_be_carried_is_counted(frame):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "not GeoJSON"),
+        (b"", "0 bytes"),
         (b"[]", "not GeoJSON"),
         (b'{"type": "Topology"}', "not a FeatureCollection"),
         (BLOB, "not GeoJSON"),
