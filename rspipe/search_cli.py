@@ -20,7 +20,10 @@ Data = Annotated[
     Path | None, typer.Option(envvar="RSPIPE_DATA", help="Folder with data sets of the catalog.")
 ]
 Bits = Annotated[int, typer.Option(min=0, max=16, help="Largest distance of two hashes.")]
-Similarity = Annotated[float, typer.Option(help="Least correlation of two thumbnails.")]
+Similarity = Annotated[
+    float | None,
+    typer.Option(help="Least likeness of two thumbnails; default: 0.985, for an audit 0.95."),
+]
 Turned = Annotated[bool, typer.Option("--orientations/--no-orientations", help="All 8 turns.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core, 1: only this one.")]
 Fail = Annotated[bool, typer.Option("--fail-on-hit", help="Exit with 1 if anything is found.")]
@@ -57,15 +60,17 @@ def duplicates(
     out: Out,
     data: Data = None,
     max_hamming_bits: Bits = 4,
-    min_similarity: Similarity = 0.96,
+    min_similarity: Similarity = None,
     orientations: Turned = True,
     workers: Workers = 0,
     fail_on_hit: Fail = False,
 ) -> None:
     """Find the pictures that are the same: by bytes, by pixels, or nearly, in all 8 turns."""
     from rspipe.curate.audit import search
+    from rspipe.curate.config import DedupConfig
 
-    settings = _settings(out, data, max_hamming_bits, min_similarity, orientations, workers)
+    rules = DedupConfig()
+    settings = _settings(rules, out, data, max_hamming_bits, min_similarity, orientations, workers)
     _finish(search.duplicates(targets, settings).duplicates, out, fail_on_hit)
 
 
@@ -77,15 +82,17 @@ def audit(
     out: Out,
     data: Data = None,
     max_hamming_bits: Bits = 4,
-    min_similarity: Similarity = 0.96,
+    min_similarity: Similarity = None,
     orientations: Turned = True,
     workers: Workers = 0,
     fail_on_hit: Fail = False,
 ) -> None:
     """Find benchmark pictures in TARGET: what a model trained on it has seen of the test."""
     from rspipe.curate.audit import search
+    from rspipe.curate.config import DedupConfig, LeakageConfig
 
-    settings = _settings(out, data, max_hamming_bits, min_similarity, orientations, workers)
+    rules = LeakageConfig().rules(DedupConfig())
+    settings = _settings(rules, out, data, max_hamming_bits, min_similarity, orientations, workers)
     _finish(search.audit(targets, against, settings).duplicates, out, fail_on_hit)
 
 
@@ -96,20 +103,23 @@ def register(app: typer.Typer) -> None:
 
 
 def _settings(
+    default: Any,
     out: Path,
     data: Path | None,
     max_hamming_bits: int,
-    min_similarity: float,
+    min_similarity: float | None,
     orientations: bool,
     workers: int,
 ) -> Any:
     from rspipe.curate.audit.search import SearchSettings
-    from rspipe.curate.config import CurateHow, DedupConfig
+    from rspipe.curate.config import CurateHow
 
-    match = DedupConfig(
-        max_hamming_bits=max_hamming_bits,
-        min_similarity=min_similarity,
-        orientations=orientations,
+    match = default.model_copy(
+        update={
+            "max_hamming_bits": max_hamming_bits,
+            "min_similarity": default.min_similarity if min_similarity is None else min_similarity,
+            "orientations": orientations,
+        }
     )
     return SearchSettings(out, data, match, CurateHow(workers=workers, dashboard=False))
 

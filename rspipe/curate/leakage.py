@@ -23,7 +23,7 @@ from rspipe.curate.progress import Progress, quiet
 from rspipe.io.places import Place
 from rspipe.schema import EXCLUSION_SCHEMA, FATE_SCHEMA, HIT_SCHEMA, ORIENTATIONS
 
-VERSION = 6
+VERSION = 7
 
 _OURS = ["tile_id", "dataset", "source_path", "source_sha256", "y0", "x0", "h", "w"]
 _THEIRS = {

@@ -15,6 +15,7 @@ from rspipe.curate.dedup.near import COMPARED_PER_TILE, NearRule, near_between, 
 from rspipe.curate.dedup.pairs import BYTES, NEAR, PIXELS, Flags, Indices, Pairs
 from rspipe.curate.dedup.places import shared_footprints
 from rspipe.curate.dedup.products import product_blocks
+from rspipe.curate.dedup.shifts import look_again
 from rspipe.curate.dedup.tiles import Tiles
 from rspipe.schema import ORIENTATIONS
 
@@ -63,6 +64,8 @@ def find_hits(
 ) -> Pairs:
     """Find the pairs (tile as copy, benchmark tile as original), each once, by the surest kind.
 
+    What the pixels refuse gets a second look, shifted (`shifts.look_again`).
+
     Args:
         tiles: the tiles, parents included.
         benchmark: the held-out tiles, parents included.
@@ -74,8 +77,9 @@ def find_hits(
         Pairs sorted by copy, then original.
     """
     ours, theirs = _Pictures.of(tiles), _Pictures.of(benchmark)
-    rule = near_rule(config, rejected=rejected)
+    rule = near_rule(config, rejected=True)
     near = near_between(tiles, ours.first, benchmark, theirs.first, rule)
+    near = look_again(near, tiles, benchmark, config.min_similarity)
     keys = np.concatenate([tiles.pixel_keys[ours.first], benchmark.pixel_keys[theirs.first]])
     hub = best_of_equals(keys, np.arange(len(keys)))[len(ours.first) :]
     known = hub < len(ours.first)

@@ -56,6 +56,9 @@ class Thumbnails(Protocol):
     def blocks(self, rows: Indices) -> Blocks:
         """What `verify` compares of some tiles, uint16 (len(rows), 256); `rows` increase."""
 
+    def select(self, rows: Indices) -> NDArray[np.uint8]:
+        """The thumbnails of a few tiles, uint8 (len(rows), 1024), 0..255; `rows` increase."""
+
 
 @dataclass(frozen=True)
 class MemoryThumbnails:
@@ -67,6 +70,10 @@ class MemoryThumbnails:
     def blocks(self, rows: Indices) -> Blocks:
         """See Thumbnails."""
         return block_sums(self.pixels[rows])
+
+    def select(self, rows: Indices) -> NDArray[np.uint8]:
+        """See Thumbnails."""
+        return self.pixels[rows]
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,16 @@ class PartThumbnails:
     starts: Indices
     """Row of the whole table at which each part starts."""
     scratch: Path
+
+    def select(self, rows: Indices) -> NDArray[np.uint8]:
+        """See Thumbnails."""
+        found = [
+            _thumbnails(table["thumbnail"].take(pa.array(chosen)))
+            for table, chosen in chosen_rows(
+                self.parts, self.starts, self.rows[rows], ["thumbnail"]
+            )
+        ]
+        return np.concatenate([np.empty((0, THUMBNAIL_PX**2), np.uint8), *found])
 
     def blocks(self, rows: Indices) -> Blocks:
         """See Thumbnails. The array is mapped from a file."""

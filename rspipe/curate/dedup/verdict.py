@@ -10,6 +10,7 @@ from rspipe.curate.dedup.images import find_same_images, tiles_of_images
 from rspipe.curate.dedup.matching import find_duplicates, honest_kinds, in_order
 from rspipe.curate.dedup.pairs import Flags, Indices, Pairs
 from rspipe.curate.dedup.places import overlapping_crops, same_footprints
+from rspipe.curate.dedup.shifts import look_again
 from rspipe.curate.dedup.tiles import Tiles
 from rspipe.schema import ORIENTATIONS
 
@@ -35,13 +36,16 @@ def judge(tiles: Tiles, config: DedupConfig, rank: Indices, *, rejected: bool = 
         tiles: the tiles, parents included.
         config: what counts as the same picture.
         rank: keep rank per tile, smaller is better, all different.
-        rejected: also list the pairs that close hashes proposed and the pixels refused.
+        rejected: also list the pairs that close hashes proposed and the pixels refused, after a
+            second look at them, shifted (`shifts.look_again`).
     """
     of_images = find_same_images(tiles, config, rank, rejected=rejected)
     with_image = tiles_of_images(tiles, choose_dropped(of_images, rank))
     active = ~tiles.is_parent
     active[with_image.copy] = False
     of_tiles = find_duplicates(tiles, config, rank, active=active, rejected=rejected)
+    if rejected:
+        of_tiles = look_again(of_tiles, tiles, tiles, config.min_similarity)
     by_place = [same_footprints(tiles, active, config)]
     if config.min_lineage_iou is not None:
         by_place.append(overlapping_crops(tiles, active, config.min_lineage_iou))
