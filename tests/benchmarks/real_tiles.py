@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pipelines.demo.world import World
-from rspipe.io import raster
+from rspipe.io.scene import open_scene
 from rspipe.schema import Box
 
 
@@ -48,10 +48,9 @@ def read_rgb(path):
 
 def read_scene(path, bands):
     """A raster as curation shows it: 8-bit bands as they are, others stretched."""
-    facts = raster.read_facts(path, path.name, None)
-    with raster.open_scene(path, path.name, bands) as scene:
+    with open_scene(path, path.name, bands) as scene:
         stretch = None if scene.is_8bit else scene.percentile_stretch(2, 98)
-        return scene.read(Box(y0=0, x0=0, y1=facts.height, x1=facts.width), stretch)
+        return scene.read(Box(y0=0, x0=0, y1=scene.height, x1=scene.width), stretch)
 
 
 def blue_marble(px, every=1):
