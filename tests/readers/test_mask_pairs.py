@@ -1,7 +1,6 @@
 """Pairs of images and masks: never a wrong one, and no file left unnamed."""
 
 import re
-import time
 
 import pytest
 
@@ -61,21 +60,14 @@ def test_class_folders_are_not_taken_for_pairs(tmp_path):
     assert not MASK_PAIRS.recognises(FileTree.scan(tmp_path))
 
 
-def test_work_grows_with_the_number_of_files_and_no_faster(tmp_path):
-    """The same name in every folder: what is paired by search would take 16 times as long."""
-
-    def seconds(folders):
-        names = [f"{i:06d}/{kind}/a.png" for i in range(folders) for kind in ("images", "masks")]
-        files = tuple(FileEntry(name, 1, 1) for name in sorted(names))
-        tree = FileTree(Storage(str(tmp_path)), files)
-        start = time.process_time()
-        listing = MASK_PAIRS.read(tree, DatasetCard(name="x"))
-        spent = time.process_time() - start
-        assert all(masks_of(listing).values())
-        return spent
-
-    seconds(100)
-    assert min(seconds(4_000) for _ in range(2)) / max(seconds(1_000) for _ in range(2)) < 9
+def test_one_name_in_thousands_of_folders_pairs_within_each(tmp_path):
+    """Paired by search instead of by look-up, this would not end."""
+    names = [f"{i:06d}/{kind}/a.png" for i in range(20_000) for kind in ("images", "masks")]
+    files = tuple(FileEntry(name, 1, 1) for name in sorted(names))
+    tree = FileTree(Storage(str(tmp_path)), files)
+    pairs = masks_of(MASK_PAIRS.read(tree, DatasetCard(name="x")))
+    assert len(pairs) == 20_000
+    assert all(mask == image.replace("images", "masks") for image, mask in pairs.items())
 
 
 @pytest.mark.real_data

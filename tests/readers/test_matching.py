@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from rspipe.io.storage import FileEntry, Storage
@@ -69,13 +67,8 @@ def test_paths_are_compared_without_their_containers():
 
 
 def test_thirty_thousand_images_of_one_name_are_told_apart_by_look_up():
+    """By search, 30,000 look-ups among 30,000 names would not end."""
     n = 30_000
     images = finder(*(f"scenes/{i:06}/image.png" for i in range(n)))
-    start = time.perf_counter()
-    assert images.of_stem("scenes/000001/image.xml") == ("scenes/000001/image.png",)
-    first = time.perf_counter() - start
-    start = time.perf_counter()
-    for i in range(0, n, 30):
+    for i in range(n):
         assert images.of_stem(f"labels/{i:06}/image.xml") == (f"scenes/{i:06}/image.png",)
-    # A thousand look-ups cost less than sorting the names once.
-    assert time.perf_counter() - start < 5 * first
