@@ -1,4 +1,4 @@
-"""The compiled loops of the exact search. They know integers, not tiles; `search` calls them.
+"""The compiled loops of the exact search. They know integers, not tiles; `engine` calls them.
 
 Numba compiles a loop when it is first called, in a few seconds, and keeps the result beside this
 file (or in the user's cache folder; where neither can be written, each process compiles anew).
@@ -30,7 +30,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # 2^64 over the golden ratio: Knuth's multiplicative hash, whose top bits mix all bits below.
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _WORD = np.uint64(64)
 _HALF_WORD = np.uint64(32)
