@@ -1,5 +1,6 @@
 import numba
 import numpy as np
+import pytest
 
 from rspipe.curate.dedup import kernels
 
@@ -79,3 +80,12 @@ def test_no_place_in_a_full_slot_is_overlooked():
     strangers = WORDS[:100] | np.uint64(1 << 63)
     room = np.empty((200, 2), dtype=np.uint64)
     assert look_up_all(strangers, 2, room, 200)[0] == [[i * 8, i] for i in range(100)]
+
+
+def test_a_loop_that_cannot_be_cached_is_compiled_all_the_same():
+    """As in an installation nobody may write to: numba finds no folder for a file that is none."""
+    names = {}
+    exec(compile("def double(x):\n    return 2 * x\n", "/nowhere/double.py", "exec"), names)
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(names["double"])
+    assert kernels._compiled(names["double"])(21) == 42
