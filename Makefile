@@ -10,7 +10,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor data curate pretrain eval report demo test check lint types arch format \
-	bench-curate bench-dedup bench-duplicates bench-pretrain clean
+	bench-curate bench-dedup bench-duplicates bench-scale bench-pretrain clean
 
 help: ## This list
 	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
@@ -76,6 +76,9 @@ bench-dedup: $(READY) ## The exact search at 13.2 million hashes, beside brute f
 
 bench-duplicates: $(READY) ## Planted copies found and missed, beside imagehash and imagededup
 	$(RUN)python -m tests.benchmarks.bench_duplicates $(ARGS)
+
+bench-scale: $(READY) ## A 1 GB scene and 200,000 tiles: seconds by stage, peak memory
+	$(RUN)python -m tests.benchmarks.bench_scale
 
 bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain
