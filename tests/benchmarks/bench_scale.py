@@ -1,8 +1,8 @@
 """Does memory stay bounded: a 1 GB GeoTIFF, and a folder of 200,000 small tiles, curated whole.
 
-`make bench-scale`. Writes both from NASA's Blue Marble into a temporary folder, curates each through
-the command line on two workers, and samples the resident memory of every process. Prints the
-seconds of each stage, the rates and the peaks; the last line is JSON.
+`make bench-scale`. Writes both from NASA's Blue Marble into a temporary folder, curates each
+through the command line on two workers, and samples the resident memory of every process. Prints
+the seconds of each stage, the rates and the peaks; the last line is JSON.
 """
 
 import argparse
