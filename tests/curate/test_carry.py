@@ -28,6 +28,7 @@ def carry(boxes, tile, min_share, mark_cut=False, shape=None):
         (Box(y0=0, x0=0, y1=64, x1=64), (10, 20, 30, 40, False)),
         (Box(y0=20, x0=10, y1=84, x1=74), (0, 0, 20, 20, False)),
         (Box(y0=0, x0=20, y1=64, x1=84), (0, 20, 10, 40, True)),
+        (Box(y0=0, x0=11, y1=64, x1=75), (0, 20, 19, 40, True)),
         (Box(y0=0, x0=21, y1=64, x1=85), None),
         (Box(y0=64, x0=0, y1=128, x1=64), None),
     ],

@@ -259,8 +259,11 @@ def test_objects_go_into_the_tiles_that_hold_them(tmp_path):
 def test_the_table_has_the_schema_and_does_not_depend_on_its_neighbours(tmp_path):
     names = [write_png(tmp_path, ground(150, 150, seed=n), f"{n}.png") for n in range(3)]
     rows = [image_row(tmp_path, name) for name in names]
-    together = slice_rows(tmp_path, rows, **GRID)
-    alone = [tile for row in rows for tile in slice_rows(tmp_path, [row], **GRID)]
+    config = {"tile_px": 8, "stride_px": 8, "larger_than_px": 100}
+    together = slice_rows(tmp_path, rows, **config)
+    # More rows than a batch holds.
+    assert len(together) == 3 * (19 * 19 + 1)
+    alone = [tile for row in rows for tile in slice_rows(tmp_path, [row], **config)]
     assert together == alone
     assert set(together[0]) == set(TILE_SCHEMA.names)
 

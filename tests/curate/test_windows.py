@@ -1,5 +1,6 @@
 from itertools import combinations, pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,6 +108,14 @@ def test_random_crops_are_a_function_of_id_and_seed(height, width, crops, image_
     config = SliceConfig(larger_than_px=50, mode="random_crops", crops=crops)
     once = list(lay_cuts(height, width, 1.0, image_id, config))
     assert once == list(lay_cuts(height, width, 1.0, image_id, config))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count"), [(600, 600, 4), (1000, 1000, 10), (10, 600, 1)]
+)
+def test_the_number_of_crops_follows_the_area(height, width, count):
+    crops = CropsConfig(min_px=8, max_px=64, multiple_px=8, per_megapixel=10.0, max_iou=0.99)
+    assert len(boxes(height, width, SliceConfig(mode="random_crops", crops=crops))) == count
 
 
 def test_another_seed_and_another_image_give_other_crops():
