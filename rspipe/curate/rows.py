@@ -36,6 +36,20 @@ class Rows:
 ALL_ROWS = Rows()
 
 
+class Unusable(Exception):
+    """An image that goes, though its pixels may be sound.
+
+    Args:
+        reason: key of the ledger.
+        detail: what was found.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
 def drop(row: dict[str, Any], stage: str, reason: str, detail: str) -> dict[str, Any]:
     """Return the row, marked as dropped. Nothing is ever deleted.
 

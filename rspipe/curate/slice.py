@@ -6,40 +6,38 @@ code: that is what the leakage stage compares with. What a tile is worth is for 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
-from rspipe.curate.carry import Objects
+from rspipe.curate.annotation import NOTHING_SAID, ImageAnnotation, open_annotation
+from rspipe.curate.batches import Batches
 from rspipe.curate.config import SliceConfig
 from rspipe.curate.ingest import image_id
-from rspipe.curate.masks import MaskSource, open_mask, outlines_of
-from rspipe.curate.measure import hash_rows, measure_pixels
-from rspipe.curate.rows import ALL_ROWS, Rows, drop, is_held_out
+from rspipe.curate.measure import measure_pixels
+from rspipe.curate.rows import ALL_ROWS, Rows, Unusable, drop, is_held_out
 from rspipe.curate.sources import Source, open_source
 from rspipe.curate.windows import Cut, lay_cuts, scale_to
 from rspipe.errors import UnreadableImage
-from rspipe.io.outlines import Outlines
 from rspipe.io.places import Place
-from rspipe.io.resample import Shape
 from rspipe.io.storage import Storage
 from rspipe.io.tables import read_table
 from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA, Box, DatasetCard
 
-VERSION = 7
+VERSION = 8
 
 Row = dict[str, Any]
 PARENT_PX = 512
 """Longest side of the picture of a whole image that its lineage row is measured from."""
 
+_BOUNDS = ("xmin", "ymin", "xmax", "ymax")
 _ORIGINAL_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "BMP"})
 WHOLE_PX = 4096
 """Longest side of an image that `measure_whole` reads at full resolution."""
-_ROWS_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,11 @@ def slice_images(item: SliceItem) -> pa.Table:
 
     Rows turn into Arrow by the hundred: a scene of many tiles is never a list of Python objects.
     """
-    made = _Batches()
+    made = Batches()
     for row in _alive(item):
         try:
             made.add_image(_tiles(row, item))
-        except _Unusable as fault:
+        except Unusable as fault:
             made.add_image([_unusable(row, fault.reason, fault.detail)])
         except UnreadableImage as error:
             made.add_image([_unusable(row, "unreadable", error.reason)])
@@ -88,55 +86,6 @@ def _alive(item: SliceItem) -> list[Row]:
     """The images that are cut: those that are still in, and held-out ones."""
     rows = item.rows.of(read_table(item.part, IMAGE_SCHEMA)).to_pylist()
     return [row for row in rows if row["drop_stage"] is None or is_held_out(row)]
-
-
-class _Batches:
-    """Collects the rows of images, each image's whole or not at all."""
-
-    def __init__(self) -> None:
-        self._done: list[pa.RecordBatch] = []
-        self._rows: list[Row] = []
-
-    def add_image(self, rows: Iterable[Row]) -> None:
-        """Add the rows of one image; if one of them raises, none is added.
-
-        A half-read scene gives no tile: nothing of it can be trusted.
-        """
-        batches: list[pa.RecordBatch] = []
-        open_rows: list[Row] = []
-        for row in rows:
-            open_rows.append(row)
-            if len(open_rows) == _ROWS_PER_BATCH:
-                batches.append(_batch(open_rows))
-                open_rows = []
-        if batches or len(self._rows) >= _ROWS_PER_BATCH:
-            self._close()
-            self._done += batches
-        self._rows += open_rows
-
-    def _close(self) -> None:
-        if self._rows:
-            self._done.append(_batch(self._rows))
-            self._rows = []
-
-    def to_table(self) -> pa.Table:
-        """All rows, in the order they came in."""
-        self._close()
-        return pa.Table.from_batches(self._done, TILE_SCHEMA).combine_chunks()
-
-
-def _batch(rows: list[Row]) -> pa.RecordBatch:
-    hash_rows([row for row in rows if "thumbnail" in row])
-    return pa.RecordBatch.from_pylist(rows, TILE_SCHEMA)
-
-
-class _Unusable(Exception):
-    """An image that goes for another reason than its pixels."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def _tiles(row: Row, item: SliceItem) -> Iterator[Row]:
@@ -150,7 +99,7 @@ def _tiles(row: Row, item: SliceItem) -> Iterator[Row]:
     first = next(cuts, None)
     if first is None:
         longest = max(row["height"], row["width"])
-        raise _Unusable("too_large", f"{longest} px > {config.larger_than_px} px stay whole")
+        raise Unusable("too_large", f"{longest} px > {config.larger_than_px} px stay whole")
     card = item.cards[row["dataset"]]
     row = row | _declared_stretch(row, card, config)
     with (
@@ -162,6 +111,13 @@ def _tiles(row: Row, item: SliceItem) -> Iterator[Row]:
             yield _parent(row, source)
         for cut in chain((first,), cuts):
             yield _tile(row, cut, source, annotation, config)
+
+
+def _annotation(
+    storage: Storage, row: Row, card: DatasetCard
+) -> AbstractContextManager[ImageAnnotation]:
+    """An image's annotation; none of a held-out one: no fault of a mask keeps it from comparing."""
+    return nullcontext(NOTHING_SAID) if is_held_out(row) else open_annotation(storage, row, card)
 
 
 def _seed_id(row: Row) -> str:
@@ -178,76 +134,18 @@ def _declared_stretch(row: Row, card: DatasetCard, config: SliceConfig) -> Row:
     """The range that recipe or card state, for data that are not 8-bit.
 
     Raises:
-        _Unusable: the recipe refuses them, or wants a range that nobody states.
+        Unusable: the recipe refuses them, or wants a range that nobody states.
     """
     rule = config.stretch.of(row["dataset"])
     if row["dtype"] == "uint8" or rule.rule == "percentile" or is_held_out(row):
         return {"stretch_low": None, "stretch_high": None}
     if rule.rule == "refuse":
-        raise _Unusable("no_stretch", f"{row['dtype']}: the recipe refuses data that are not 8-bit")
+        raise Unusable("no_stretch", f"{row['dtype']}: the recipe refuses data that are not 8-bit")
     stated = rule.range or card.display_range
     if stated is None:
         why = f"{row['dtype']}: neither recipe (stretch.range) nor card (display_range) state one"
-        raise _Unusable("no_stretch", why)
+        raise Unusable("no_stretch", why)
     return {"stretch_low": stated[0], "stretch_high": stated[1]}
-
-
-@dataclass(frozen=True)
-class _Annotation:
-    """What is said of an image and has to be cut with it."""
-
-    objects: Objects | None
-    mask: MaskSource | None
-    note: str | None
-    """What no tile can carry."""
-
-    def cut(self, cut: Cut, config: SliceConfig, shape: Shape | None) -> list[Row] | None:
-        """The objects of a tile; its mask is only looked at, for `pack` reads it again.
-
-        Raises:
-            _Unusable: the mask cannot be decoded here.
-        """
-        if self.mask is not None and not self.mask.is_sound:
-            try:
-                self.mask.read(cut.box, shape)
-            except UnreadableImage as error:
-                raise _Unusable("bad_annotation", f"mask {error}") from error
-        return None if self.objects is None else self.objects.in_tile(cut.box, config, shape)
-
-
-@contextmanager
-def _annotation(storage: Storage, row: Row, card: DatasetCard) -> Iterator[_Annotation]:
-    """Open an image's annotation.
-
-    Raises:
-        _Unusable: it cannot be read, or its mask is of another size.
-    """
-    with ExitStack() as stack:
-        try:
-            outlines = outlines_of(storage, row, card)
-            mask = stack.enter_context(open_mask(storage, row, outlines))
-        except UnreadableImage as error:
-            kind = "mask" if row["mask_path"] else "outlines"
-            raise _Unusable("bad_annotation", f"{kind} {error}") from error
-        if mask is not None and mask.size != (row["height"], row["width"]):
-            sizes = (
-                f"{mask.size[0]}x{mask.size[1]} px, its image has {row['height']}x{row['width']}"
-            )
-            raise _Unusable("bad_annotation", f"mask {row['mask_path']}: {sizes}")
-        objects = _objects(row, outlines)
-        notes = [
-            outlines.note if outlines else None,
-            objects.note(row["height"], row["width"]) if objects else None,
-        ]
-        yield _Annotation(objects, mask, "; ".join(filter(None, notes)) or None)
-
-
-def _objects(row: Row, outlines: Outlines | None) -> Objects | None:
-    if row["boxes"] is not None:
-        return Objects.from_boxes(row["boxes"])
-    if outlines is None or (outlines.objects and all(o.is_buffer for o in outlines.objects)):
-        return None
-    return Objects.from_outlines(outlines)
 
 
 def _unusable(row: Row, reason: str, detail: str) -> Row:
@@ -260,29 +158,36 @@ def _whole(row: Row) -> Box:
     return Box(y0=0, x0=0, y1=row["height"], x1=row["width"])
 
 
-def _tile(row: Row, cut: Cut, source: Source, annotation: _Annotation, config: SliceConfig) -> Row:
+def _tile(
+    row: Row, cut: Cut, source: Source, annotation: ImageAnnotation, config: SliceConfig
+) -> Row:
     resampled = (cut.height, cut.width) != (cut.box.height, cut.box.width)
     shape = (cut.height, cut.width) if resampled else None
     pixels, valid = source.read(cut.box, shape)
-    original = (
-        not resampled
-        and cut.covers(row["height"], row["width"])
-        and row["format"] in _ORIGINAL_FORMATS
-        and row["dtype"] == "uint8"
-        and list(row["display_bands"]) in ([1], [1, 2, 3])
-    )
+    original = not resampled and _is_published_picture(row, cut)
     tile = row | _place(row, cut) | _rendered(row, cut, source)
     tile |= {
         "is_parent": False,
         "original_bytes": original,
         "bands": pixels.shape[2],
         "format": row["format"] if original else "PNG",
-        "boxes": annotation.cut(cut, config, shape),
+        "boxes": annotation.in_tile(cut.box, config, shape),
     }
     if valid is not None and not valid.any() and not is_held_out(row):
         empty = tile | {"nodata_fraction": 1.0}
         return drop(empty, "slice", "nodata", "nodata_fraction 1: not a single pixel has data")
     return tile | measure_pixels(pixels, valid)
+
+
+def _is_published_picture(row: Row, cut: Cut) -> bool:
+    """Whether a tile that is not resampled shows just what the published file shows."""
+    natural = [1] if row["bands"] in {1, 2} else [1, 2, 3]
+    return (
+        cut.covers(row["height"], row["width"])
+        and row["format"] in _ORIGINAL_FORMATS
+        and row["dtype"] == "uint8"
+        and list(row["display_bands"]) == natural
+    )
 
 
 def _parent(row: Row, source: Source) -> Row:
@@ -334,10 +239,24 @@ def _rendered(row: Row, cut: Cut, source: Source) -> Row:
         "stretch_high": source.stretch.high if source.stretch else None,
         "gsd_m": row["gsd_m"] / scale if row["gsd_m"] is not None else None,
     }
-    bounds = source.bounds_4326(cut.box)
-    if bounds is not None:
-        found |= dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds, strict=True))
-    return found
+    bounds = source.bounds_4326(cut.box) or _bounds_within(row, cut.box)
+    return found | dict(zip(_BOUNDS, bounds, strict=True))
+
+
+def _bounds_within(row: Row, box: Box) -> tuple[float | None, ...]:
+    """Footprint of a window by that of its image, which is taken to lie north up."""
+    west, south, east, north = (row[key] for key in _BOUNDS)
+    if west is None:
+        return None, None, None, None
+    # West lies beyond east where an image crosses 180 degrees.
+    across = (east - west) % 360 / row["width"]
+    down = (north - south) / row["height"]
+    left, right = (_degrees(west + x * across) for x in (box.x0, box.x1))
+    return left, north - box.y1 * down, right, north - box.y0 * down
+
+
+def _degrees(longitude: float) -> float:
+    return longitude if longitude <= 180 else longitude - 360
 
 
 def _place(row: Row, cut: Cut, kind: str = "") -> Row:

@@ -114,6 +114,26 @@ def test_held_out_images_are_cut_into_a_grid_in_every_mode_and_have_parents(tmp_
     assert all(row["phash"] is not None for rows in grid for row in rows)
 
 
+def test_no_fault_of_an_annotation_keeps_a_held_out_image_from_being_compared(tmp_path):
+    name = write_png(tmp_path, ground(90, 90))
+    _, (tile,) = slice_file(tmp_path, name, said=HELD_OUT | {"mask_path": "gone.png"}, **GRID)
+    assert tile["phash"] is not None
+
+
+@pytest.mark.parametrize(("west", "east"), [(10.0, 12.0), (179.0, -179.0)])
+def test_a_tiles_footprint_is_its_part_of_the_published_one(tmp_path, west, east):
+    name = write_png(tmp_path, ground(200, 400))
+    said = {"xmin": west, "ymin": 40.0, "xmax": east, "ymax": 41.0}
+    config = {"tile_px": 100, "stride_px": 100, "larger_than_px": 100}
+    (parent,), tiles = slice_file(tmp_path, name, said=said, **config)
+    assert {key: parent[key] for key in said} == said
+    tile = next(t for t in tiles if (t["y0"], t["x0"]) == (100, 300))
+    found = [tile[key] for key in said]
+    assert found == pytest.approx([east - 0.5, 40.0, east, 40.5])
+    first = next(t for t in tiles if (t["y0"], t["x0"]) == (0, 0))
+    assert [first[key] for key in said] == pytest.approx([west, 40.5, west + 0.5, 41.0])
+
+
 def test_in_mode_whole_larger_images_are_dropped_with_their_size(tmp_path):
     name = write_png(tmp_path, ground(300, 200))
     parents, (row,) = slice_file(tmp_path, name, mode="whole", larger_than_px=299)
@@ -230,6 +250,8 @@ def test_bands_in_another_order_are_another_picture(tmp_path):
     _, (tile,) = slice_file(tmp_path, name, said={"display_bands": [3, 1, 2]}, **GRID)
     assert not tile["original_bytes"]
     np.testing.assert_array_equal(read_back(tmp_path, tile), pixels[:, :, [2, 0, 1]])
+    _, (tile,) = slice_file(tmp_path, name, said={"display_bands": [2]}, **GRID)
+    assert (tile["original_bytes"], tile["bands"]) == (False, 1)
 
 
 def test_images_that_exclude_dropped_give_no_row(tmp_path):
