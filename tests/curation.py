@@ -30,11 +30,15 @@ class Curation:
     """One recipe in a folder of its own."""
 
     folder: Path
-    data: Path
+    data: Path | str
     workers: int = 2
     files_per_partition: int = 128
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of the command line's process."""
+    out: str | None = None
+    """Where the corpus goes, if not below the folder."""
+    stages_at: str | None = None
+    """Where the stages go, if not below the folder."""
 
     @property
     def corpus(self) -> Path:
@@ -57,8 +61,8 @@ class Curation:
         recipe.write_text(
             RECIPE.format(
                 data=self.data,
-                out=self.corpus,
-                stages=self.stages,
+                out=self.out or self.corpus,
+                stages=self.stages_at or self.stages,
                 workers=self.workers,
                 files_per_partition=self.files_per_partition,
             )

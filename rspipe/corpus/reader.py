@@ -26,7 +26,7 @@ class Corpus:
     def __init__(self, path: Place, manifest: dict[str, Any], shards: Sequence[Place]) -> None:
         self.path = path
         self.manifest = manifest
-        self._files = [pq.ParquetFile(**arrow_source(shard)) for shard in shards]
+        self._files = [_open_shard(shard) for shard in shards]
         groups = [
             (file, group, pq_file.metadata.row_group(group).num_rows)
             for file, pq_file in enumerate(self._files)
@@ -44,15 +44,7 @@ class Corpus:
             CorpusError: no corpus is there, it is unfinished, or of another schema version.
         """
         path = place(path)
-        if not (path / MANIFEST).is_file():
-            raise CorpusError(f"{path}: no finished corpus here; build it with `make curate`")
-        manifest = read_json(path / MANIFEST)
-        if manifest["schema_version"] != SCHEMA_VERSION:
-            raise CorpusError(
-                f"{path}: schema v{manifest['schema_version']}, this rspipe reads "
-                f"v{SCHEMA_VERSION}; rebuild it with `make curate`"
-            )
-        return cls(path, manifest, shard_paths(path))
+        return cls(path, read_manifest(path), shard_paths(path))
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -96,3 +88,27 @@ class Corpus:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(index)
         return self._cache[index]
+
+
+def read_manifest(corpus: Place) -> dict[str, Any]:
+    """Read what a corpus says of itself.
+
+    Raises:
+        CorpusError: no corpus is there, it is unfinished, or of another schema version.
+    """
+    if not (corpus / MANIFEST).is_file():
+        raise CorpusError(f"{corpus}: no finished corpus here; build it with `make curate`")
+    manifest: dict[str, Any] = read_json(corpus / MANIFEST)
+    if manifest["schema_version"] != SCHEMA_VERSION:
+        raise CorpusError(
+            f"{corpus}: schema v{manifest['schema_version']}, this rspipe reads "
+            f"v{SCHEMA_VERSION}; rebuild it with `make curate`"
+        )
+    return manifest
+
+
+def _open_shard(shard: Place) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(**arrow_source(shard))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise CorpusError(f"{shard}: no whole shard ({error}); rebuild the corpus") from error

@@ -2,11 +2,9 @@
 
 import hashlib
 
-from rspipe.corpus.format import MANIFEST
-from rspipe.corpus.reader import Corpus
+from rspipe.corpus.reader import Corpus, read_manifest
 from rspipe.errors import CorpusError
 from rspipe.io.places import Place
-from rspipe.io.tables import read_json
 
 _CHUNK_BYTES = 2**22
 
@@ -30,13 +28,13 @@ def verify(corpus: Place) -> int:
         CorpusError: a file is missing, changed or extra, or a count does not fit.
         UnreadableImage: a packed image cannot be decoded.
     """
-    opened = Corpus.open(corpus)
-    manifest = read_json(corpus / MANIFEST)
+    manifest = read_manifest(corpus)
     for name, expected in manifest["files"].items():
         if not (corpus / name).is_file():
             raise CorpusError(f"{corpus / name}: missing; rebuild the corpus with `make curate`")
         if checksum(corpus / name) != expected:
             raise CorpusError(f"{corpus / name}: changed since it was written; rebuild the corpus")
+    opened = Corpus.open(corpus)
     kept = manifest["funnel"][-1]["kept"]
     if kept != len(opened):
         raise CorpusError(f"{corpus}: {len(opened)} tiles, the funnel says {kept}")

@@ -182,6 +182,9 @@ class _Crew:
                 f"{self._stage}: the Dask cluster has gone: start it and run again; "
                 "what is done stays"
             ) from error
+        except Exception as error:
+            error.add_note(f"rspipe: stage {self._stage}, while {task.target} was made")
+            raise
         if problem is not None:
             raise problem
         self._see(task)

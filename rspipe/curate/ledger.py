@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rspipe.curate.partition import Partition
+from rspipe.curate.partition import Partition, over
 from rspipe.curate.receipt import write_with_receipt
 from rspipe.io.places import Place
 from rspipe.io.tables import read_table
@@ -46,7 +46,7 @@ def plan_ledger(
     partitions: Sequence[Partition], lost: Place | None, file_rows: int = LEDGER_ROWS
 ) -> list[LedgerItem]:
     """Cut the ledger into files of `file_rows` rows, wherever partitions begin and end."""
-    sizes = [partition.count_ledger_rows() for partition in partitions]
+    sizes = list(over(partitions, Partition.count_ledger_rows))
     total = sum(sizes)
     items = []
     first, before = 0, 0  # the partition that holds the next row, and the rows before it

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from upath import UPath
 
 from rspipe.errors import StageFailed
@@ -58,16 +59,19 @@ def _file_lock(stages: Path) -> Iterator[None]:
 @contextmanager
 def _leased(lock: UPath) -> Iterator[None]:
     found = _read_lease(lock)
-    if found is not None and time.time() - found.get("alive", 0) < _DEAD_SECONDS:
+    if found is not None and _lives(found):
         raise _taken(lock.parent, json.dumps(found))
     holder = _holder()
     over = threading.Event()
+    try:
+        # Of two that come at once the storage lets one create it.
+        _write_lease(lock, holder, "create" if found is None else "overwrite")
+    except FileExistsError as error:
+        raise _taken(lock.parent, json.dumps(_read_lease(lock))) from error
 
     def renew() -> None:
-        while True:
-            lock.fs.pipe_file(lock.path, json.dumps(holder | {"alive": time.time()}).encode())
-            if over.wait(_BEAT_SECONDS):
-                return
+        while not over.wait(_BEAT_SECONDS):
+            _write_lease(lock, holder, "overwrite")
 
     beat = threading.Thread(target=renew, daemon=True, name="rspipe-lock")
     beat.start()
@@ -77,6 +81,17 @@ def _leased(lock: UPath) -> Iterator[None]:
         over.set()
         beat.join()
         lock.unlink(missing_ok=True)
+
+
+def _write_lease(lock: UPath, holder: dict[str, Any], mode: str) -> None:
+    said = json.dumps(holder | {"alive": time.time()}).encode()
+    lock.fs.pipe_file(lock.path, said, mode=mode)
+
+
+def _lives(holder: dict[str, Any]) -> bool:
+    if time.time() - holder.get("alive", 0) > _DEAD_SECONDS:
+        return False
+    return holder.get("host") != socket.gethostname() or psutil.pid_exists(holder.get("pid", 0))
 
 
 def _read_lease(lock: UPath) -> dict[str, Any] | None:

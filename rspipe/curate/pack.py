@@ -21,7 +21,7 @@ from rspipe.corpus.format import ROW_GROUP_ROWS, corpus_schema
 from rspipe.curate.config import SliceConfig
 from rspipe.curate.masks import MaskSource, open_mask, outlines_of
 from rspipe.curate.measure import pixel_hash
-from rspipe.curate.partition import Partition
+from rspipe.curate.partition import Partition, over
 from rspipe.curate.receipt import write_with_receipt
 from rspipe.curate.sources import box_of, open_source, read_tile, shape_of
 from rspipe.errors import UnreadableImage
@@ -65,13 +65,13 @@ class PackItem:
 def plan_shards(partitions: Sequence[Partition], shard_bytes: int) -> list[tuple[Span, ...]]:
     """Cut the tiles that are kept into shards of about `shard_bytes` each, by estimated size.
 
-    One partition's sizes are in memory at a time.
+    Of each tile its size is in memory.
     """
     shards: list[tuple[Span, ...]] = []
     spans: list[Span] = []
     size = 0
-    for partition in partitions:
-        ends = np.cumsum(_estimate_bytes(partition))
+    for partition, sizes in zip(partitions, over(partitions, _estimate_bytes), strict=True):
+        ends = np.cumsum(sizes)
         start, before = 0, 0
         while start < len(ends):
             # The tiles that still fit; at least one, if the shard is empty.

@@ -4,8 +4,10 @@ Partitions are cut from listings that are sorted by data set and path. So what i
 each partition is in order over all of them, one after the other, and nothing has to hold them all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +16,9 @@ from rspipe.io.places import Place
 from rspipe.io.tables import count_rows, read_table
 from rspipe.schema import FATE_SCHEMA, IMAGE_SCHEMA, LEDGER_SCHEMA, TILE_SCHEMA
 
+Result = TypeVar("Result")
+
+_READERS = 8
 _PLACE = ("dataset", "source_path", "y0", "x0")
 _ORDER = ("dataset", "source_path", "level", "y0", "x0")
 _FATE_OF = {name: FATE_SCHEMA.field(name) for name in FATE_SCHEMA.names if name != "tile_id"}
@@ -69,6 +74,14 @@ class Partition:
             tiles = _with_lost(tiles, lost)
         ledger = pa.concat_tables([files, _as_ledger(tiles, "tile")])
         return ledger.sort_by([(key, "ascending") for key in _ORDER])
+
+
+def over(
+    partitions: Iterable[Partition], function: Callable[[Partition], Result]
+) -> Iterator[Result]:
+    """Apply a function to partitions, several at a time since it mostly waits, results in order."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        yield from pool.map(function, partitions)
 
 
 def _as_ledger(table: pa.Table, level: str) -> pa.Table:

@@ -6,6 +6,7 @@ but the corpus folder, long after the source data has gone.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from rspipe.curate.config import SliceConfig
-from rspipe.curate.partition import Partition
+from rspipe.curate.partition import Partition, over
 from rspipe.curate.sources import open_source, read_tile
 from rspipe.errors import UnreadableImage
 from rspipe.io import images
@@ -48,7 +49,7 @@ class PicturesItem:
 def choose_pictures(partitions: Sequence[Partition], hits: pa.Table) -> pa.Table:
     """Choose dropped tiles, the first of each reason by id, and the tiles they are matched with.
 
-    One partition's tiles are in memory at a time, and of them a few columns.
+    A few partitions are in memory at a time, and of their tiles a few columns.
 
     Args:
         partitions: the tiles with their final fates.
@@ -58,21 +59,21 @@ def choose_pictures(partitions: Sequence[Partition], hits: pa.Table) -> pa.Table
         TILE_SCHEMA rows, sorted by id.
     """
     firsts = _FIRSTS.empty_table()
-    for partition in partitions:
-        firsts = _first_by_reason(pa.concat_tables([firsts, _dropped(partition)]))
+    for dropped in over(partitions, _dropped):
+        firsts = _first_by_reason(pa.concat_tables([firsts, dropped]))
     chosen = pa.concat_arrays([*firsts["tile_id"].chunks, *firsts["duplicate_of"].chunks])
     matched = hits.filter(pc.is_in(hits["tile_id"], chosen))["benchmark_tile_id"].combine_chunks()
     wanted = pa.concat_arrays([chosen, matched]).unique().drop_null()
-    found = [_rows_of(partition, wanted) for partition in partitions]
+    found = over(partitions, partial(_rows_of, wanted=wanted))
     return pa.concat_tables([TILE_SCHEMA.empty_table(), *found]).sort_by("tile_id")
 
 
 def _dropped(partition: Partition) -> pa.Table:
-    """Measured tiles that were dropped."""
+    """Measured tiles that were dropped, the first of each reason."""
     table = partition.read_tiles([*_FIRSTS.names, "pixel_hash"])
     wanted = pc.and_(table["pixel_hash"].is_valid(), table["drop_reason"].is_valid())
     held_out = pc.equal(table["drop_reason"], "benchmark_split")
-    return table.filter(pc.and_not(wanted, held_out)).select(_FIRSTS.names)
+    return _first_by_reason(table.filter(pc.and_not(wanted, held_out)).select(_FIRSTS.names))
 
 
 def _first_by_reason(dropped: pa.Table) -> pa.Table:

@@ -66,12 +66,12 @@ def written_whole(target: Place, expected_bytes: int | None = None) -> Iterator[
     if not isinstance(target, Path):
         with tempfile.TemporaryDirectory(prefix="rspipe-") as folder:
             partial = Path(folder) / target.name
-            with _room_in(partial.parent, partial, expected_bytes):
+            with room_in(partial.parent, partial, expected_bytes):
                 yield partial
             target.fs.put_file(str(partial), target.path)
         return
     partial = target.with_name(f".{target.name}.partial")
-    with _room_in(target.parent, partial, expected_bytes):
+    with room_in(target.parent, partial, expected_bytes):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield partial
@@ -81,8 +81,17 @@ def written_whole(target: Place, expected_bytes: int | None = None) -> Iterator[
 
 
 @contextmanager
-def _room_in(folder: Path, partial: Path, expected_bytes: int | None) -> Iterator[None]:
-    """Turn the error of a full disk into one that says what to do."""
+def room_in(folder: Path, partial: Path, expected_bytes: int | None) -> Iterator[None]:
+    """Turn the error of a full disk into one that says what to do.
+
+    Args:
+        folder: on that disk.
+        partial: the file that is written.
+        expected_bytes: about how large it will be; None where nobody knows.
+
+    Raises:
+        NoSpace: the disk is full.
+    """
     try:
         yield
     except OSError as error:

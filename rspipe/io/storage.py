@@ -23,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from rspipe.errors import UnreadableImage
 from rspipe.io.containers import CONTAINERS, Container, compression_of, container_suffix
 from rspipe.io.containers.tar_file import unpacked_tar
+from rspipe.io.places import room_in
 from rspipe.recipe import fingerprint
 
 MOST_BYTES_IN_MEMORY = 2**29
@@ -69,7 +70,11 @@ class Storage:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
-        fs, path = fsspec.core.url_to_fs(self.root)
+        remote = "://" in self.root
+        # What other processes wrote must be seen at once.
+        fs, path = fsspec.core.url_to_fs(
+            self.root, **({"use_listings_cache": False} if remote else {})
+        )
         return fs, path.rstrip("/")
 
     @property
@@ -199,8 +204,16 @@ class Storage:
                 return Path(full).open("rb")
             return cast(BinaryIO, self._place[0].open(full, "rb"))
         except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise UnreadableImage(path, f"the file cannot be opened: {why}") from error
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: str, error: OSError) -> Exception:
+        """Tell a file that cannot be read from storage that has a bad moment."""
+        if isinstance(error, FileNotFoundError):
+            return UnreadableImage(path, "the file has vanished")
+        if not self.is_local and not isinstance(error, PermissionError):
+            return error
+        why = error.strerror or type(error).__name__
+        return UnreadableImage(path, f"the file cannot be read: {why}")
 
     def read_bytes(self, path: str) -> bytes:
         """Read a file or a member whole.
@@ -231,8 +244,7 @@ class Storage:
                         raise UnreadableImage(path, why)
                     chunk = stream.read(_CHUNK_BYTES)
             except OSError as error:
-                why = f"the file cannot be read: {error.strerror or type(error).__name__}"
-                raise UnreadableImage(path, why) from error
+                raise self._unreadable(path, error) from error
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     @contextmanager
@@ -251,7 +263,11 @@ class Storage:
         self.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.cache, prefix="copy-") as folder:
             copy = Path(folder) / PurePosixPath(path).name
-            with self.open(path) as stream, copy.open("wb") as out:
+            with (
+                room_in(self.cache, copy, None),
+                self.open(path) as stream,
+                copy.open("wb") as out,
+            ):
                 shutil.copyfileobj(stream, out, 2**20)
             yield copy
 
@@ -269,7 +285,7 @@ class Storage:
         try:
             info = self._place[0].info(self._full(outer))
         except OSError as error:
-            raise UnreadableImage(path, "the file has vanished") from error
+            raise self._unreadable(path, error) from error
         changed = next(
             (info[k] for k in ("ETag", "mtime", "LastModified", "created") if k in info), ""
         )

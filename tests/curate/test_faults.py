@@ -18,34 +18,14 @@ from rspipe.curate import pack as pack_stage
 from rspipe.curate.lock import locked
 from rspipe.curate.runner import curate
 from rspipe.errors import StageFailed
-from tests.curation import Curation, digests
+from tests.curation import digests
 
 FAULTS = Path(__file__).parent / "faults"
 
 
-@pytest.fixture(scope="module")
-def native(demo_native, tmp_path_factory):
-    """24 real chips in one dataset, cut into tiles of a quarter."""
-    folder = tmp_path_factory.mktemp("tiny") / "native"
-    (folder / "chips").mkdir(parents=True)
-    chips = sorted(demo_native.glob("demo_chips/*/*.jpg"))
-    for path in chips[:: len(chips) // 24][:24]:
-        shutil.copy(path, folder / "chips" / f"{path.parent.name}-{path.name}")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(native, tmp_path_factory):
-    curation = Curation(
-        tmp_path_factory.mktemp("tiny") / "c", native, workers=1, files_per_partition=4
-    )
-    curation.run()
-    return curation
-
-
 @pytest.fixture
-def disturbed(undisturbed, tmp_path):
-    return replace(undisturbed, folder=tmp_path / "c")
+def disturbed(tiny, tmp_path):
+    return replace(tiny, folder=tmp_path / "c")
 
 
 def workers_of(driver):
@@ -61,31 +41,31 @@ def parts(curation, stage):
     return len(list(curation.stages.glob(f"{stage}-*/part-*.parquet")))
 
 
-def test_a_killed_worker_costs_nothing_but_time(undisturbed, disturbed):
+def test_a_killed_worker_costs_nothing_but_time(tiny, disturbed):
     driver = disturbed.start()
     disturbed.wait_for(driver, lambda: parts(disturbed, "slice") >= 1)
     (worker,) = workers_of(driver)
     worker.kill()
     assert driver.wait(timeout=120) == 0, disturbed.log
-    assert digests(disturbed) == digests(undisturbed)
+    assert digests(disturbed) == digests(tiny)
 
 
 def test_a_file_that_kills_its_worker_becomes_a_row_and_takes_no_other_with_it(
-    undisturbed, disturbed, native
+    tiny, disturbed, tiny_native
 ):
-    deadly = sorted(path.name for path in (native / "chips").iterdir())[9]
+    deadly = sorted(path.name for path in (tiny_native / "chips").iterdir())[9]
     log = replace(disturbed, env={"FAULT": f"kill:{deadly}", "PYTHONPATH": str(FAULTS)}).run()
     rows = Corpus.open(disturbed.corpus).ledger().to_pylist()
     (row,) = [row for row in rows if row["source_path"] == deadly]
     assert (row["level"], row["drop_stage"], row["drop_reason"]) == ("file", "ingest", "unreadable")
     assert "SIGKILL" in row["drop_detail"]
     others = [row for row in rows if row["source_path"] != deadly]
-    expected = Corpus.open(undisturbed.corpus).ledger().to_pylist()
+    expected = Corpus.open(tiny.corpus).ledger().to_pylist()
     assert others == [row for row in expected if row["source_path"] != deadly]
     assert "narrowed down" in log
 
 
-def test_workers_end_with_a_killed_driver_and_the_next_run_goes_on(undisturbed, disturbed):
+def test_workers_end_with_a_killed_driver_and_the_next_run_goes_on(tiny, disturbed):
     driver = disturbed.start()
     disturbed.wait_for(driver, lambda: parts(disturbed, "slice") >= 1)
     children = psutil.Process(driver.pid).children(recursive=True)
@@ -94,10 +74,10 @@ def test_workers_end_with_a_killed_driver_and_the_next_run_goes_on(undisturbed, 
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     disturbed.run()
-    assert digests(disturbed) == digests(undisturbed)
+    assert digests(disturbed) == digests(tiny)
 
 
-def test_a_full_disk_is_named_and_leaves_nothing_half_written(undisturbed, disturbed):
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tiny, disturbed):
     """No file may grow beyond 8 kB: the kernel refuses as it does when a disk is full."""
     limit = 8_000
     driver = disturbed.start(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
@@ -109,14 +89,14 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(undisturbed, distu
     assert not list(disturbed.folder.rglob("*.partial"))
     assert all(path.stat().st_size <= limit for path in disturbed.stages.rglob("*.parquet"))
     disturbed.run()
-    assert digests(disturbed) == digests(undisturbed)
+    assert digests(disturbed) == digests(tiny)
 
 
 def test_a_file_that_vanishes_before_it_is_packed_is_a_row_until_it_comes_back(
-    undisturbed, disturbed, native, tmp_path, monkeypatch
+    tiny, disturbed, tiny_native, tmp_path, monkeypatch
 ):
     data = tmp_path / "native"
-    shutil.copytree(native, data)
+    shutil.copytree(tiny_native, data)
     recipe = replace(disturbed, data=data).recipe()
     names = sorted(path.name for path in (data / "chips").iterdir())
     gone, changed = data / "chips" / names[3], data / "chips" / names[12]
@@ -134,17 +114,17 @@ def test_a_file_that_vanishes_before_it_is_packed_is_a_row_until_it_comes_back(
         (row["source_path"], row["drop_reason"]) for row in ledger if row["drop_stage"] == "pack"
     }
     assert lost == {(gone.name, "vanished"), (changed.name, "changed")}
-    assert verify(disturbed.corpus) == len(Corpus.open(undisturbed.corpus)) - 2
+    assert verify(disturbed.corpus) == len(Corpus.open(tiny.corpus)) - 2
     step = Corpus.open(disturbed.corpus).manifest["funnel"][-1]
     assert step["dropped"] == {"changed": 1, "vanished": 1}
     assert step["rows_in"] == step["kept"] + 2
 
     # As it was, with its time of change: nothing tells this listing from the first one.
     for path in (gone, changed):
-        shutil.copy2(native / "chips" / path.name, path)
+        shutil.copy2(tiny_native / "chips" / path.name, path)
     monkeypatch.setattr(pack_stage, "plan_shards", plan)
     curate(recipe)
-    assert digests(disturbed) == digests(undisturbed)
+    assert digests(disturbed) == digests(tiny)
 
 
 DAMAGE = {
@@ -165,12 +145,12 @@ def flip(path, at):
     path.write_bytes(data)
 
 
-def test_tables_damaged_between_runs_are_made_anew(undisturbed, disturbed):
-    shutil.copytree(undisturbed.stages, disturbed.stages)
+def test_tables_damaged_between_runs_are_made_anew(tiny, disturbed):
+    shutil.copytree(tiny.stages, disturbed.stages)
     for index, (stage, damage) in enumerate(DAMAGE.items()):
         damage(sorted(disturbed.stages.glob(f"{stage}-*/part-*.parquet"))[index % 3])
     curate(disturbed.recipe())
-    assert digests(disturbed) == digests(undisturbed)
+    assert digests(disturbed) == digests(tiny)
 
 
 def test_two_runs_do_not_share_a_stages_folder(disturbed):
