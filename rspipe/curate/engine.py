@@ -35,6 +35,7 @@ from rspipe.io.tables import is_sound_table, write_table
 
 _INFLIGHT_PER_WORKER = 4
 _RETRIES = 2  # of a task that raises: storage may have had a bad moment
+_CONNECT_SECONDS = 10
 _WORKERS_SECONDS = 120
 _CHECKERS = 16
 
@@ -283,10 +284,10 @@ def _connected(address: str) -> Iterator[Client]:
     """Connect to a scheduler that somebody else started, and wait for its workers.
 
     Raises:
-        StageFailed: there is no scheduler, or it has no worker.
+        StageFailed: there is no scheduler, it has no worker, or workers of another version.
     """
     try:
-        client = Client(address)
+        client = Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, TimeoutError) as error:
         raise StageFailed(f"how.scheduler={address}: no Dask scheduler answers there") from error
     with client:
@@ -297,4 +298,37 @@ def _connected(address: str) -> Iterator[Client]:
                 f"how.scheduler={address}: no worker came in {_WORKERS_SECONDS} s; "
                 f"start some with `dask worker {address} --nthreads 1`"
             ) from error
+        _check_code(client)
         yield client
+
+
+def _check_code(client: Client) -> None:
+    """Make sure that workers do what this process would.
+
+    Raises:
+        StageFailed: a worker has other code.
+    """
+
+    def code() -> str:
+        # Inside, so that it is sent as it is and not looked up in the worker's own rspipe.
+        import hashlib
+        from pathlib import Path
+
+        import numpy as np
+        import pyarrow as pa
+
+        import rspipe
+
+        digest = hashlib.sha256()
+        for file in sorted(Path(rspipe.__file__).parent.rglob("*.py")):
+            digest.update(file.read_bytes())
+        made_of = f"rspipe {rspipe.__version__} ({digest.hexdigest()[:12]})"
+        return f"{made_of}, pyarrow {pa.__version__}, numpy {np.__version__}"
+
+    ours = code()
+    for worker, theirs in client.run(code).items():
+        if theirs != ours:
+            raise StageFailed(
+                f"worker {worker} has {theirs}, this process {ours}: what it makes would differ; "
+                "install the same everywhere"
+            )
