@@ -64,7 +64,7 @@ def find_leaks(
     tiles, rows = read_tiles(parts, starts, in_corpus, scratch / "corpus", progress)
     benchmark, held_out = read_tiles(parts, starts, _is_held_out, scratch / "held_out", progress)
     progress("match", 0, 1)
-    pairs = find_hits(tiles, benchmark, config)
+    pairs = find_hits(tiles, benchmark, config, progress=progress)
     leaking, matched = hits_of_tiles(tiles, pairs)
     return _hits(
         pairs.take(matched),

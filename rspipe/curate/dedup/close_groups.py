@@ -1,5 +1,6 @@
 """Tiles grouped by equal hashes, and which groups are close: the search sees each hash once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,11 @@ from rspipe.curate.dedup.groups import Hashes, distinct_rows
 from rspipe.curate.dedup.pairs import INVERSE_INDEX, Flags, Indices
 from rspipe.curate.dedup.products import ranges
 from rspipe.curate.dedup.search import Matches, iter_orientation_pairs
+from rspipe.curate.progress import Progress, quiet
+from rspipe.errors import StageFailed
+
+MOST_PAIRS = 250_000_000
+"""Each takes 8 bytes, and as many again while they are sorted."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,13 @@ class CloseGroups:
 
 
 def close_groups(
-    copies: Groups, originals: Groups | None, max_bits: int, *, orientations: int, frames: int
+    copies: Groups,
+    originals: Groups | None,
+    max_bits: int,
+    *,
+    orientations: int,
+    frames: int,
+    progress: Progress = quiet,
 ) -> CloseGroups:
     """Search for groups within the radius of each other, in any of the frames.
 
@@ -94,23 +106,25 @@ def close_groups(
         max_bits: radius, inclusive.
         orientations: 8, or 1 for the identity alone.
         frames: 4, or 1; see `frames`.
+        progress: told of the search, in hundredths of a frame.
+
+    Raises:
+        StageFailed: more than MOST_PAIRS different hashes are close to each other.
     """
     width = len(copies if originals is None else originals)
-    keys = [
-        _keys(found, width, within=originals is None)
-        for frame in range(frames)
-        for found in iter_orientation_pairs(
+    within = originals is None
+    key = _own_keys(copies, max_bits, orientations, frames) if within else np.empty(0, np.int64)
+    for frame in range(frames):
+        found = iter_orientation_pairs(
             in_frame(copies.hashes, frame),
             None if originals is None else in_frame(originals.hashes, frame),
             max_bits,
             orientations=orientations,
+            progress=_Frame(progress, frame, frames).tell,
         )
-    ]
-    if originals is None:
-        keys.append(_own_keys(copies, max_bits, orientations, frames))
-    # Sorted by left, right, orientation, distance: of several, one per direction and frame, the
-    # least counts.
-    key = np.unique(np.concatenate(keys)) if keys else np.empty(0, np.int64)
+        # Sorted by left, right, orientation, distance; what other frames found is there once.
+        key = _merge(key, (_keys(matches, width, within=within) for matches in found))
+    # Of several distances, one per direction and frame, the least counts: it comes first.
     matched = key >> 5
     fresh = np.ones(len(key), np.bool_)
     fresh[1:] = matched[1:] != matched[:-1]
@@ -144,6 +158,32 @@ def heavy_pairs(groups: Groups, close: CloseGroups, most_per_tile: int) -> Flags
         minlength=count,
     )
     return np.asarray((candidates > most_per_tile * tiles)[label[close.left]])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Tells of the search of one frame."""
+
+    progress: Progress
+    frame: int
+    frames: int
+
+    def tell(self, share: float) -> None:
+        self.progress("search", int((self.frame + share) * 100), self.frames * 100)
+
+
+def _merge(known: Indices, blocks: Iterable[Indices]) -> Indices:
+    waiting, count = [known], len(known)
+    for block in blocks:
+        waiting.append(block)
+        count += len(block)
+        if count > MOST_PAIRS:
+            raise StageFailed(
+                f"more than {MOST_PAIRS:,} pairs of different hashes are close: the pictures are "
+                "too faint to be told apart by hashes; raise dedup.min_thumbnail_std, or lower "
+                "dedup.max_hamming_bits"
+            )
+    return np.unique(np.concatenate(waiting))
 
 
 def _keys(found: Matches, width: int, *, within: bool) -> Indices:

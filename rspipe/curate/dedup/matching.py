@@ -17,6 +17,7 @@ from rspipe.curate.dedup.places import shared_footprints
 from rspipe.curate.dedup.products import product_blocks
 from rspipe.curate.dedup.shifts import look_again
 from rspipe.curate.dedup.tiles import Tiles
+from rspipe.curate.progress import Progress, quiet
 from rspipe.schema import ORIENTATIONS
 
 _BLOCK_PAIRS = 1_000_000
@@ -30,6 +31,7 @@ def find_duplicates(
     active: Flags | None = None,
     rejected: bool = False,
     compared_per_tile: int = COMPARED_PER_TILE,
+    progress: Progress = quiet,
 ) -> Pairs:
     """Find the pairs within one set, as `clusters.choose_dropped` wants them.
 
@@ -43,6 +45,7 @@ def find_duplicates(
         active: which tiles take part; None: all that are no parents.
         rejected: also list the pairs that close hashes proposed and the pixels refused.
         compared_per_tile: see `near.COMPARED_PER_TILE`.
+        progress: told of the search.
 
     Returns:
         Pairs whose original is the better-ranked of the two, each once, sorted by kind, copy and
@@ -55,12 +58,17 @@ def find_duplicates(
     copy, original = chosen[again], hub[again]
     equal = Pairs.alike(copy, original, kind_of_equals(tiles, copy, tiles, original))
     rule = near_rule(config, rejected=rejected, compared_per_tile=compared_per_tile)
-    near = near_within(tiles, chosen[~again], rank, rule)
+    near = near_within(tiles, chosen[~again], rank, rule, progress)
     return in_order(Pairs.join([equal, near]))
 
 
 def find_hits(
-    tiles: Tiles, benchmark: Tiles, config: DedupConfig, *, rejected: bool = False
+    tiles: Tiles,
+    benchmark: Tiles,
+    config: DedupConfig,
+    *,
+    rejected: bool = False,
+    progress: Progress = quiet,
 ) -> Pairs:
     """Find the pairs (tile as copy, benchmark tile as original), each once, by the surest kind.
 
@@ -72,13 +80,14 @@ def find_hits(
         config: what counts as the same picture; a parent must be as alike as
             `min_image_similarity`, since all its tiles leak with it.
         rejected: also list the pairs that close hashes proposed and the pixels refused.
+        progress: told of the search.
 
     Returns:
         Pairs sorted by copy, then original.
     """
     ours, theirs = _Pictures.of(tiles), _Pictures.of(benchmark)
     rule = near_rule(config, rejected=True)
-    near = near_between(tiles, ours.first, benchmark, theirs.first, rule)
+    near = near_between(tiles, ours.first, benchmark, theirs.first, rule, progress)
     near = look_again(near, tiles, benchmark, config.min_similarity)
     keys = np.concatenate([tiles.pixel_keys[ours.first], benchmark.pixel_keys[theirs.first]])
     hub = best_of_equals(keys, np.arange(len(keys)))[len(ours.first) :]

@@ -12,6 +12,7 @@ from rspipe.curate.dedup.pairs import INVERSE_INDEX, NEAR, Flags, Indices, Pairs
 from rspipe.curate.dedup.products import product_blocks, ranges
 from rspipe.curate.dedup.tiles import Tiles
 from rspipe.curate.dedup.verify import TURNS, Blocks, compare_pairs, moments
+from rspipe.curate.progress import Progress, quiet
 
 COMPARED_PER_TILE = 100
 """Components of close hashes with more candidate pairs per tile are compared leader by leader."""
@@ -40,7 +41,9 @@ class NearRule:
         return -2.0 if self.with_rejected else self.min_similarity
 
 
-def near_within(tiles: Tiles, rows: Indices, rank: Indices, rule: NearRule) -> Pairs:
+def near_within(
+    tiles: Tiles, rows: Indices, rank: Indices, rule: NearRule, progress: Progress = quiet
+) -> Pairs:
     """Find the near pairs within one set, each once, the worse-ranked as the copy.
 
     Args:
@@ -48,12 +51,11 @@ def near_within(tiles: Tiles, rows: Indices, rank: Indices, rule: NearRule) -> P
         rows: those to compare.
         rank: keep rank of all tiles.
         rule: what counts as nearly equal.
+        progress: told of the search.
     """
     rows = rows[tiles.has_content(rule.min_thumbnail_std)[rows]]
     groups = Groups.of(tiles.hashes, rows)
-    close = close_groups(
-        groups, None, rule.max_hamming_bits, orientations=rule.orientations, frames=rule.frames
-    )
+    close = _search(groups, None, rule, progress)
     heavy = heavy_pairs(groups, close, rule.compared_per_tile)
     shown = _Shown.of(tiles, [groups.rows_of(close.left), groups.rows_of(close.right)])
     few, many = close.take(~heavy), close.take(heavy)
@@ -66,7 +68,12 @@ def near_within(tiles: Tiles, rows: Indices, rank: Indices, rule: NearRule) -> P
 
 
 def near_between(
-    tiles: Tiles, rows: Indices, others: Tiles, other_rows: Indices, rule: NearRule
+    tiles: Tiles,
+    rows: Indices,
+    others: Tiles,
+    other_rows: Indices,
+    rule: NearRule,
+    progress: Progress = quiet,
 ) -> Pairs:
     """Find the near pairs of two sets: every tile of the one with every tile of the other.
 
@@ -76,18 +83,30 @@ def near_between(
         others: the originals.
         other_rows: those of them to compare.
         rule: what counts as nearly equal.
+        progress: told of the search.
     """
     left = Groups.of(tiles.hashes, rows[tiles.has_content(rule.min_thumbnail_std)[rows]])
     seen = others.has_content(rule.min_thumbnail_std)[other_rows]
     right = Groups.of(others.hashes, other_rows[seen])
-    close = close_groups(
-        left, right, rule.max_hamming_bits, orientations=rule.orientations, frames=rule.frames
-    )
+    close = _search(left, right, rule, progress)
     shown = (
         _Shown.of(tiles, [left.rows_of(close.left)]),
         _Shown.of(others, [right.rows_of(close.right)]),
     )
     return Pairs.join(list(_compare_all((left, right), close, shown, rule)))
+
+
+def _search(
+    copies: Groups, originals: Groups | None, rule: NearRule, progress: Progress
+) -> CloseGroups:
+    return close_groups(
+        copies,
+        originals,
+        rule.max_hamming_bits,
+        orientations=rule.orientations,
+        frames=rule.frames,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def dedup(
     progress("rank", 0, 1)
     rank = rank_parts(parts, rows_by_part(starts, rows), config.keep)
     progress("match", 0, 1)
-    verdict = judge(tiles, config, rank)
+    verdict = judge(tiles, config, rank, progress=progress)
     del tiles, rank
     progress("write", 0, 1)
     return fates_of(parts, starts, rows, verdict)

@@ -12,6 +12,7 @@ from rspipe.curate.dedup.pairs import Flags, Indices, Pairs
 from rspipe.curate.dedup.places import overlapping_crops, same_footprints
 from rspipe.curate.dedup.shifts import look_again
 from rspipe.curate.dedup.tiles import Tiles
+from rspipe.curate.progress import Progress, quiet
 from rspipe.schema import ORIENTATIONS
 
 
@@ -29,7 +30,14 @@ class Verdict:
     clusters: Clusters
 
 
-def judge(tiles: Tiles, config: DedupConfig, rank: Indices, *, rejected: bool = False) -> Verdict:
+def judge(
+    tiles: Tiles,
+    config: DedupConfig,
+    rank: Indices,
+    *,
+    rejected: bool = False,
+    progress: Progress = quiet,
+) -> Verdict:
     """Find the copies in a set, and choose which tiles stay.
 
     Args:
@@ -38,12 +46,15 @@ def judge(tiles: Tiles, config: DedupConfig, rank: Indices, *, rejected: bool = 
         rank: keep rank per tile, smaller is better, all different.
         rejected: also list the pairs that close hashes proposed and the pixels refused, after a
             second look at them, shifted (`shifts.look_again`).
+        progress: told of the search.
     """
     of_images = find_same_images(tiles, config, rank, rejected=rejected)
     with_image = tiles_of_images(tiles, choose_dropped(of_images, rank))
     active = ~tiles.is_parent
     active[with_image.copy] = False
-    of_tiles = find_duplicates(tiles, config, rank, active=active, rejected=rejected)
+    of_tiles = find_duplicates(
+        tiles, config, rank, active=active, rejected=rejected, progress=progress
+    )
     if rejected:
         of_tiles = look_again(of_tiles, tiles, tiles, config.min_similarity)
     by_place = [same_footprints(tiles, active, config)]

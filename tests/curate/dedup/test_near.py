@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rspipe.curate.config import DedupConfig
-from rspipe.curate.dedup import near
+from rspipe.curate.dedup import close_groups, near
 from rspipe.curate.dedup.clusters import choose_dropped
 from rspipe.curate.dedup.frames import FRAMES
 from rspipe.curate.dedup.hashing import INVERSE, hash_orientations, orient
 from rspipe.curate.dedup.matching import find_duplicates, find_hits
 from rspipe.curate.dedup.verify import similarity
+from rspipe.errors import StageFailed
 from rspipe.schema import ORIENTATIONS
 from tests.curate.dedup.tables import dicts, make_tiles
 
@@ -108,6 +109,12 @@ def test_equal_hashes_of_many_different_pictures_cost_one_look_per_survivor(monk
     seen = find_duplicates(tiles, DedupConfig(), np.arange(3000), rejected=True)
     assert 2997 <= len(seen) <= 3 * 3000
     assert len(choose_dropped(seen, np.arange(3000))) == 2997
+
+
+def test_more_close_hashes_than_can_be_held_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr(close_groups, "MOST_PAIRS", 3)
+    with pytest.raises(StageFailed, match=r"raise dedup\.min_thumbnail_std"):
+        find_duplicates(families(0, 60), DedupConfig(max_hamming_bits=16), np.arange(60))
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000])

@@ -143,4 +143,9 @@ def test_every_part_is_told_of(rows, tmp_path):
     parts = write_parts(tmp_path, rows, [5, 5])
     dedup(parts, DedupConfig(), tmp_path, lambda step, done, total: told.append((step, done)))
     assert [done for step, done in told if step == "read"] == [0, 1, 2]
-    assert [step for step, _ in told][-3:] == ["rank", "match", "write"]
+    assert list(dict.fromkeys(step for step, _ in told)) == [
+        *("read", "rank", "match", "search", "write")
+    ]
+    searched = [done for step, done in told if step == "search"]
+    assert searched == sorted(searched)
+    assert searched[-1] == 400
