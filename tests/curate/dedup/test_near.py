@@ -10,7 +10,7 @@ from rspipe.curate.dedup import close_groups, near
 from rspipe.curate.dedup.clusters import choose_dropped
 from rspipe.curate.dedup.frames import FRAMES
 from rspipe.curate.dedup.hashing import INVERSE, hash_orientations, orient
-from rspipe.curate.dedup.matching import find_duplicates, find_hits
+from rspipe.curate.dedup.matching import find_duplicates, find_hits, near_rule
 from rspipe.curate.dedup.verify import similarity
 from rspipe.errors import StageFailed
 from rspipe.schema import ORIENTATIONS
@@ -132,7 +132,7 @@ def test_pairs_do_not_depend_on_the_block_size(monkeypatch, block):
 
 @settings(max_examples=10)
 @given(st.integers(0, 10_000), st.integers(1, 20), st.integers(1, 20))
-def test_hits_are_those_of_comparing_everything(seed, count, others):
+def test_pairs_between_two_sets_are_those_of_comparing_everything(seed, count, others):
     tiles = families(seed, count)
     benchmark = families(seed, others)
     config = DedupConfig(min_similarity=0.9)
@@ -147,6 +147,7 @@ def test_hits_are_those_of_comparing_everything(seed, count, others):
             for own, turned in FRAMES[:, [0, k]]
         )
         and similarity(pictures[0][i], pictures[1][j], name) >= 0.9
-    } | {(i, i) for i in range(min(count, others))}
-    hits = dicts(find_hits(tiles, benchmark, config))
-    assert [(h["copy"], h["original"]) for h in hits] == sorted(want)
+    }
+    rule = near_rule(config)
+    hits = dicts(near.near_between(tiles, np.arange(count), benchmark, np.arange(others), rule))
+    assert sorted((h["copy"], h["original"]) for h in hits) == sorted(want)
