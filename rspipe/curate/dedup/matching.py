@@ -52,14 +52,20 @@ def find_duplicates(
         original. Pixels are those that were measured; see `honest_kinds`.
     """
     chosen = np.flatnonzero(~tiles.is_parent if active is None else active)
-    best = best_of_equals(tiles.pixel_keys[chosen], rank[chosen])
-    hub = chosen[best]
+    equal, best = _equals(tiles, chosen, rank)
+    del chosen  # the search needs the room
+    rule = near_rule(config, rejected=rejected, compared_per_tile=compared_per_tile)
+    near = near_within(tiles, best, rank, rule, progress)
+    return in_order(Pairs.join([equal, near]))
+
+
+def _equals(tiles: Tiles, chosen: Indices, rank: Indices) -> tuple[Pairs, Indices]:
+    """Link tiles to the best one with equal pixels; returns the links and those best ones."""
+    hub = chosen[best_of_equals(tiles.pixel_keys[chosen], rank[chosen])]
     again = hub != chosen
     copy, original = chosen[again], hub[again]
-    equal = Pairs.alike(copy, original, kind_of_equals(tiles, copy, tiles, original))
-    rule = near_rule(config, rejected=rejected, compared_per_tile=compared_per_tile)
-    near = near_within(tiles, chosen[~again], rank, rule, progress)
-    return in_order(Pairs.join([equal, near]))
+    kind = kind_of_equals(tiles, copy, tiles, original)
+    return Pairs.alike(copy, original, kind), chosen[~again]
 
 
 def find_hits(

@@ -87,18 +87,6 @@ class Pairs:
         """Some of the pairs, by number or by flag."""
         return Pairs(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
-    def at_rows(self, copies: Indices, originals: Indices) -> "Pairs":
-        """The same pairs, where row i of a subset is row `copies[i]` (or `originals[i]`)."""
-        return Pairs.of(
-            copies[self.copy],
-            originals[self.original],
-            self.kind,
-            self.distance_bits,
-            self.orientation,
-            self.similarity,
-            self.rejected,
-        )
-
     def turned(self, flags: Flags) -> "Pairs":
         """Swap copy and original where flagged; the orientation is undone there."""
         return Pairs.of(
