@@ -15,7 +15,8 @@ and prints, as its last line, one line of JSON:
 A pair is right if the copy was made of that original. Of other pairs those do not count that may
 truly show the same: one ground (frames of one flight, chips less than 60 m apart), or pictures that
 at full resolution differ by at most 2 grey levels in the mean. Ends with 1 where a requirement
-fails: recall_min_required ≥ 0.99, precision ≥ 0.995.
+fails: recall_min_required ≥ 0.99, precision ≥ 0.995. Without RSPIPE_REAL_DATA there is Blue Marble
+alone, a third of it sea and ice: too little ground for the requirement.
 """
 
 import argparse

@@ -106,13 +106,12 @@ def _narrow(grey: _Bytes, starts: NDArray[np.int64], weights: _Weights) -> _Byte
         out[:] = grey
         return out
     flat = grey.reshape(-1)
+    if height < _ROWS:
+        _narrow_one_by_one(flat, width, starts, weights, out)
+        return out
     for y in range(0, height, _ROWS):
-        # The last few rows are taken again with those above them, or one row by itself.
-        top = max(min(y, height - _ROWS), 0)
-        if height < _ROWS:
-            _narrow_one_by_one(flat, width, starts, weights, out)
-            break
-        _narrow_four(flat, width, top, starts, weights, out)
+        # The last few rows are taken again with those above them.
+        _narrow_four(flat, width, min(y, height - _ROWS), starts, weights, out)
     return out
 
 
