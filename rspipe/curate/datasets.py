@@ -119,7 +119,7 @@ def _sources(root: Storage, recipe: CurateRecipe) -> list[_Source]:
         if name in archives:
             found.append(_Source(root, card_of(name), (archives[name],)))
         elif name in known:
-            found.append(_Source(root.below(name), _card_of_folder(root.below(name), name), None))
+            found.append(_Source(root.below(name), card_of_folder(root.below(name), name), None))
         else:
             raise RecipeError(
                 f"what.datasets: no folder {name!r} in {recipe.data}{nearest_name(name, known)}"
@@ -151,7 +151,12 @@ def _check_rules(recipe: CurateRecipe, names: set[str]) -> None:
                 raise RecipeError(f"{key}: no dataset {name!r}{nearest_name(name, names)}")
 
 
-def _card_of_folder(folder: Storage, name: str) -> DatasetCard:
+def card_of_folder(folder: Storage, name: str) -> DatasetCard:
+    """Return the card of a dataset's folder: the one it brings, else as `catalog.card_of`.
+
+    Raises:
+        RecipeError: its own card is wrong or not readable.
+    """
     if not folder.has(CARD_NAME):
         return card_of(name)
     try:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rspipe.catalog import CARD_NAME, card_of, catalog
-from rspipe.curate.datasets import Dataset
-from rspipe.errors import RecipeError, UnreadableImage
+from rspipe.catalog import card_of, catalog
+from rspipe.curate.datasets import Dataset, card_of_folder
+from rspipe.errors import RecipeError
 from rspipe.readers import FileTree, Storage, read_dataset
 from rspipe.readers.base import split_in_path
 from rspipe.recipe import nearest_name
@@ -41,7 +41,8 @@ def open_target(text: str, data: Path | None, cache: Path) -> Target:
     place, only, prefix = _place(name, data)
     storage = Storage(place, cache)
     tree = FileTree.scan(storage, only)
-    card = card_of(PurePosixPath(name.rstrip("/")).name, _own_card(tree), f"{name}/{CARD_NAME}")
+    known_as = PurePosixPath(name.rstrip("/")).name
+    card = card_of_folder(storage, known_as) if only is None else card_of(known_as)
     card = card.model_copy(update={"name": prefix, "benchmark_splits": ()})
     target = Target(name, split or None, Dataset(card, tree, read_dataset(tree, card)))
     if not tree.files:
@@ -93,12 +94,3 @@ def _why_not(name: str, data: Path | None) -> str:
         where = f"no folder of it in {data}" if data else "say where data sets lie: --data FOLDER"
         return f"{name}: a data set of the catalog, but {where}; `rspipe catalog fetch {name}`"
     return f"{name}: no such folder or file, and no data set{nearest_name(name, catalog())}"
-
-
-def _own_card(tree: FileTree) -> str | None:
-    if CARD_NAME not in tree.paths:
-        return None
-    try:
-        return tree.storage.read_bytes(CARD_NAME).decode()
-    except (UnreadableImage, UnicodeDecodeError) as error:
-        raise RecipeError(f"{tree.storage.root}/{CARD_NAME}: not readable: {error}") from error
