@@ -1,5 +1,7 @@
 """Decoders that predict patches from encoded ones: by self-attention, or by cross-attention."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -7,7 +9,7 @@ from timm.layers import Mlp
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from rspipe.models.encoder import block_macs, gather_tokens, initialise
+from rspipe.models.encoder import block_macs, gather_tokens, initialise, run_block
 from rspipe.models.positions import sincos_positions
 
 _NORM_EPS = 1e-6
@@ -29,6 +31,8 @@ class SelfAttentionDecoder(nn.Module):
     """
 
     positions: Tensor
+    checkpointed: bool = False
+    """Trade time for memory: see `run_block`."""
 
     def __init__(
         self,
@@ -62,7 +66,7 @@ class SelfAttentionDecoder(nn.Module):
         index = ids_keep[:, :, None].expand_as(visible)
         x = torch.cat([class_token, places.scatter(1, index, visible)], dim=1) + self.positions
         for block in self.blocks:
-            x = block(x)
+            x = run_block(block, x, checkpointed=self.checkpointed)
         patches: Tensor = self.predict(self.norm(x)[:, 1:])
         return patches
 
@@ -80,11 +84,12 @@ class CrossAttentionDecoder(nn.Module):
     So the cost grows with the number of predicted patches, and a prediction does not depend on
     what else is predicted. Arguments as in SelfAttentionDecoder.
 
-    Source: Fu et al. 2024 (CrossMAE), arXiv:2401.14391, sec. 3. Differs: the memory is the last
-        layer alone, as in SelectiveMAE (arXiv:2406.11933), not a mix of all layers.
+    Source: Fu et al. 2024 (CrossMAE), arXiv:2401.14391, sec. 3.
     """
 
     positions: Tensor
+    checkpointed: bool = False
+    """Trade time for memory: see `run_block`."""
 
     def __init__(
         self,
@@ -105,18 +110,21 @@ class CrossAttentionDecoder(nn.Module):
         initialise(self)
 
     def forward(
-        self, memory: Float[Tensor, "B T D"], ids_predict: Int[Tensor, "B M"]
+        self,
+        memory: Float[Tensor, "B T D"] | Sequence[Float[Tensor, "B T D"]],
+        ids_predict: Int[Tensor, "B M"],
     ) -> Float[Tensor, "B M P"]:
         """Predict the wanted patches, in the order of `ids_predict`.
 
         Args:
-            memory: encoded tokens, class token included, after the final norm.
+            memory: encoded tokens, class token included; one for all blocks, or one per block.
             ids_predict: the wanted patches.
         """
-        places = self.positions[:, 1:].expand(len(memory), -1, -1)
+        memories = [memory] * len(self.blocks) if isinstance(memory, Tensor) else memory
+        places = self.positions[:, 1:].expand(len(ids_predict), -1, -1)
         x = self.mask_token + gather_tokens(places, ids_predict)
-        for block in self.blocks:
-            x = block(x, memory)
+        for block, seen in zip(self.blocks, memories, strict=True):
+            x = run_block(block, x, seen, checkpointed=self.checkpointed)
         predicted: Tensor = self.predict(self.norm(x))
         return predicted
 
@@ -127,6 +135,35 @@ class CrossAttentionDecoder(nn.Module):
         attention = 2 * memory * self.in_width * width + 2 * memory * predicted * width
         ends = predicted * width * self.predict.out_features
         return len(self.blocks) * (projections + attention) + ends
+
+
+class FeatureMix(nn.Module):
+    """Give each decoder block its own mix of all encoder layers, normalised.
+
+    Args:
+        width: of the encoder, D.
+        layers: how many layers are mixed.
+        mixes: decoder blocks.
+
+    Source: Fu et al. 2024 (CrossMAE), arXiv:2401.14391, sec. 3, "inter-block attention"; the
+        weights start as the released code's really do, by Xavier.
+    """
+
+    def __init__(self, width: int, layers: int, mixes: int) -> None:
+        super().__init__()
+        self.width = width
+        self.weights = nn.Linear(layers, mixes, bias=False)
+        self.norms = nn.ModuleList(_layer_norm(width) for _ in range(mixes))
+        initialise(self)
+
+    def forward(self, layers: Sequence[Float[Tensor, "B T D"]]) -> list[Float[Tensor, "B T D"]]:
+        """Mix the layers, in the order of the encoder, once per decoder block."""
+        mixed = self.weights(torch.stack(list(layers), dim=-1))
+        return [norm(mix) for norm, mix in zip(self.norms, mixed.unbind(-1), strict=True)]
+
+    def macs(self, tokens: int) -> int:
+        """Multiply-accumulates of one image."""
+        return tokens * self.width * self.weights.weight.numel()
 
 
 class CrossBlock(nn.Module):

@@ -19,9 +19,11 @@ from pydantic import Field, model_validator
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rspipe import __version__
 from rspipe.errors import RecipeError, WeightsError
+from rspipe.models.patches import patchify
 from rspipe.models.positions import sincos_positions
 from rspipe.models.weights import LoadReport, load_strictly, read_state
 from rspipe.recipe import Strict
@@ -100,13 +102,13 @@ class EncoderConfig(Strict):
             "global_pool": "token",
         }
 
-    def macs(self, tokens: int) -> int:
-        """Multiply-accumulates of one forward pass over `tokens` tokens, class token included.
+    def macs(self, patches: int) -> int:
+        """Multiply-accumulates of one forward pass over some patches and the class token.
 
-        Counts the embedding of all patches, the blocks' matrix products and attention.
+        Counts the embedding of those patches, the blocks' matrix products and attention.
         """
-        embed = self.patches * self.patch_values * self.width
-        return embed + self.depth * block_macs(tokens, self.width, self.mlp_ratio)
+        embed = patches * self.patch_values * self.width
+        return embed + self.depth * block_macs(patches + 1, self.width, self.mlp_ratio)
 
 
 def block_macs(tokens: int, width: int, mlp_ratio: float) -> int:
@@ -124,6 +126,8 @@ class Encoder(nn.Module):
 
     report: LoadReport | None = None
     """How the weights matched, where they came from a file."""
+    checkpointed: bool = False
+    """Trade time for memory: see `run_block`."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -140,20 +144,45 @@ class Encoder(nn.Module):
         with seeded(seed):
             return cls(config)
 
-    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
-        """Embed every patch and add its position; no class token."""
-        tokens: Tensor = self.vit.patch_embed(images) + self.vit.pos_embed[:, 1:]
+    def embed(
+        self, images: Float[Tensor, "B C H W"], ids: Int[Tensor, "B K"] | None = None
+    ) -> Float[Tensor, "B K D"]:
+        """Embed patches and add their positions; no class token.
+
+        Args:
+            images: normalised as `preprocess` does.
+            ids: the patches, in row-major order of the grid, in any order; None: all of them.
+                No pixel of another patch is read, and none is paid for.
+        """
+        patches = patchify(images, self.config.patch_px)
+        positions = self.vit.pos_embed[:, 1:]
+        if ids is not None:
+            patches = gather_tokens(patches, ids)
+            positions = gather_tokens(positions.expand(len(ids), -1, -1), ids)
+        # timm's strided convolution, as the matrix product it is; a patch lists row, column, band.
+        weight = self.vit.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(1)
+        tokens: Tensor = F.linear(patches, weight, self.vit.patch_embed.proj.bias) + positions
         return tokens
 
     def encode(
         self, tokens: Float[Tensor, "B K D"], final_norm: bool = True
     ) -> Float[Tensor, "B K+1 D"]:
         """Run the blocks over the class token and any number of embedded patches."""
-        class_token = self.vit.cls_token + self.vit.pos_embed[:, :1]
-        x = torch.cat([class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        x = self._with_class_token(tokens)
         for block in self.vit.blocks:
-            x = block(x)
+            x = run_block(block, x, checkpointed=self.checkpointed)
         return self.vit.norm(x) if final_norm else x
+
+    def layers(self, tokens: Float[Tensor, "B K D"]) -> list[Float[Tensor, "B K+1 D"]]:
+        """Run the blocks; return what enters the first, then what leaves each; no final norm."""
+        layers = [self._with_class_token(tokens)]
+        for block in self.vit.blocks:
+            layers.append(run_block(block, layers[-1], checkpointed=self.checkpointed))
+        return layers
+
+    def _with_class_token(self, tokens: Float[Tensor, "B K D"]) -> Float[Tensor, "B K+1 D"]:
+        class_token = self.vit.cls_token + self.vit.pos_embed[:, :1]
+        return torch.cat([class_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
 
     def encode_visible(
         self,
@@ -163,14 +192,9 @@ class Encoder(nn.Module):
     ) -> Float[Tensor, "B K+1 D"]:
         """Encode the kept patches and the class token; no other pixel is seen.
 
-        Args:
-            images: normalised as `preprocess` does.
-            ids_keep: patches in row-major order of the grid, in any order.
-            final_norm: apply the final LayerNorm.
-
         Source: He et al. 2022, arXiv:2111.06377, sec. 3, "MAE encoder".
         """
-        return self.encode(gather_tokens(self.embed(images), ids_keep), final_norm)
+        return self.encode(self.embed(images, ids_keep), final_norm)
 
     def tokens(
         self, images: Float[Tensor, "B C H W"], final_norm: bool = False
@@ -304,6 +328,18 @@ def _check_golden(folder: Path, name: str, found: Tensor, want: Tensor | None) -
         f"{folder}: {name} features of the made image {cause}; "
         f"{WEIGHTS_FILE} and {CARD_FILE} are not of one run"
     )
+
+
+def run_block(
+    block: nn.Module, x: Float[Tensor, "B T D"], *others: Tensor, checkpointed: bool
+) -> Float[Tensor, "B T D"]:
+    """Call a block; if checkpointed, keep only its input and compute it again going backward."""
+    out: Tensor = (
+        checkpoint(block, x, *others, use_reentrant=False)
+        if checkpointed and torch.is_grad_enabled()
+        else block(x, *others)
+    )
+    return out
 
 
 def gather_tokens(

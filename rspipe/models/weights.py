@@ -12,7 +12,7 @@ from rspipe.errors import WeightsError
 
 State = Mapping[str, Tensor]
 
-# Key prefixes of the released decoders (MAE, SelectiveMAE) and where we keep the same tensor.
+# Key prefixes of the released decoders (MAE, CrossMAE, SelectiveMAE), and ours of the same tensor.
 _DECODER_PREFIXES = {
     "mask_token": "decoder.mask_token",
     "decoder_pos_embed": "decoder.positions",
@@ -20,6 +20,8 @@ _DECODER_PREFIXES = {
     "decoder_blocks.": "decoder.blocks.",
     "decoder_norm.": "decoder.norm.",
     "decoder_pred.": "decoder.predict.",
+    "wfm.linear.": "mix.weights.",
+    "dec_norms.": "mix.norms.",
 }
 # Encoder keys are timm's in every released layout.
 _ENCODER_PREFIXES = ("cls_token", "pos_embed", "patch_embed.", "blocks.", "norm.")

@@ -6,20 +6,28 @@ from pydantic import Field
 
 from rspipe.models.encoder import EncoderConfig, seeded
 from rspipe.objectives.base import Objective, Plan, Reconstruction, Step
+from rspipe.objectives.cross_mae import CrossMAE, CrossMAEConfig
+from rspipe.objectives.draws import Draws
 from rspipe.objectives.mae import MAE, MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
 
-OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (MAE, SelectiveMAE)}
+OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE)}
 
 # What a recipe may hold under `what.objective`; one member per line of the table.
-ObjectiveConfig = Annotated[MAEConfig | SelectiveMAEConfig, Field(discriminator="name")]
+ObjectiveConfig = Annotated[
+    MAEConfig | CrossMAEConfig | SelectiveMAEConfig, Field(discriminator="name")
+]
 
 __all__ = [
+    "MAE",
     "OBJECTIVES",
+    "CrossMAE",
+    "Draws",
     "Objective",
     "ObjectiveConfig",
     "Plan",
     "Reconstruction",
+    "SelectiveMAE",
     "Step",
     "build",
 ]

@@ -1,11 +1,13 @@
-"""What the trainer knows of a method: images in, a loss out.
+"""What the trainer knows of a method: images in, a plan, a loss out.
 
-A method says which patches are seen and predicted (`plan`) and predicts them (`predict`); the
-rest is written once, here. Anything with another loss, target or number of views overrides
-`forward` or `targets`; a wrapper holds another objective and forwards to it.
+`plan` chooses what is seen and what is predicted; it is cheap, has no gradient, and is the only
+part with randomness. `forward` is a pure function of weights, images and plan: it is what gets
+compiled, checkpointed and wrapped for many GPUs. A method is written by saying how it plans and
+predicts; whoever has another target or loss overrides `targets` or `losses`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,18 +16,30 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rspipe.models.encoder import Encoder, EncoderConfig, gather_tokens
+from rspipe.models.patches import patchify, unpatchify
+from rspipe.objectives.draws import Draws
 from rspipe.objectives.masking import others
-from rspipe.objectives.targets import patch_statistics, patchify, unpatchify
+from rspipe.objectives.targets import patch_statistics
 from rspipe.recipe import Strict
+
+Order = Callable[
+    [Float[Tensor, "B C H W"], Draws, Int[Tensor, "B H W"] | None], Float[Tensor, "B N"]
+]
+"""Images, draws and regions in; a number per patch out. The smallest become visible first, and
+a patch with an infinite one never does."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of each patch of each image; a patch in neither list is ignored."""
+    """What becomes of each patch; a patch in neither list is ignored.
 
-    ids_keep: Int[Tensor, "B K"]
+    V is the number of masked views: B images times the objective's `views`, those of one image
+    next to each other.
+    """
+
+    ids_keep: Int[Tensor, "V K"]
     """Patches the encoder sees."""
-    ids_predict: Int[Tensor, "B M"]
+    ids_predict: Int[Tensor, "V M"]
     """Patches the decoder must predict."""
 
 
@@ -35,9 +49,8 @@ class Step:
 
     loss: Float[Tensor, ""]
     loss_per_image: Float[Tensor, " B"]
-    logs: dict[str, float]
-    """Further numbers worth a curve."""
-    plan: Plan
+    terms: dict[str, Float[Tensor, ""]]
+    """The parts that the loss is the sum of, without gradient."""
 
 
 @dataclass(frozen=True)
@@ -53,44 +66,54 @@ class Reconstruction:
 
 
 class Objective(nn.Module, ABC):
-    """A pre-training method. It owns the encoder and whatever else learns.
-
-    Randomness comes from the generator of the step and time from `progress` alone, so a step is a
-    pure function of weights, images, progress and seed.
-    """
+    """A pre-training method. It owns the encoder and whatever else learns."""
 
     name: ClassVar[str]
     Config: ClassVar[type[Strict]]
+    encoder: Encoder
+    normalise_targets: bool
+    order: Order
 
     lr_scale: float = 1.0
     """Factor on the recipe's learning rate that the method asks for."""
+    views: int = 1
+    """Masked views of each image in a step."""
+    needs_regions: bool = False
+    """Whether `plan` must be given a map of regions."""
 
     def __init__(self, encoder: EncoderConfig, normalise_targets: bool) -> None:
         super().__init__()
         self.encoder = Encoder(encoder)
         self.normalise_targets = normalise_targets
+        self.order = self._random_order
 
     @abstractmethod
     def plan(
-        self, images: Float[Tensor, "B C H W"], progress: float, generator: torch.Generator
+        self,
+        images: Float[Tensor, "B C H W"],
+        progress: float,
+        draws: Draws,
+        regions: Int[Tensor, "B H W"] | None = None,
     ) -> Plan:
-        """Choose what is seen and what is predicted.
+        """Choose what is seen and what is predicted; no gradient is taken.
 
         Args:
             images: normalised.
-            progress: share of the run that is done, 0..1.
-            generator: on the CPU; the only source of randomness.
+            progress: share of the run that is done, 0..1: the only clock.
+            draws: the only source of randomness.
+            regions: number of the region that each pixel belongs to, -1 for none; read only by
+                an order that wants it.
         """
 
     @abstractmethod
-    def predict(self, images: Float[Tensor, "B C H W"], plan: Plan) -> Float[Tensor, "B M P"]:
+    def predict(self, images: Float[Tensor, "V C H W"], plan: Plan) -> Float[Tensor, "V M T"]:
         """Predict the wanted patches from the kept ones alone, in the order of `ids_predict`."""
 
     @abstractmethod
     def macs_per_image(self) -> int:
-        """Count the multiply-accumulates of a forward pass over one image."""
+        """Count the multiply-accumulates of a forward pass over one image, all its views."""
 
-    def targets(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N P"]:
+    def targets(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N T"]:
         """Say what each patch should be predicted as: its pixels, standardised if so set."""
         patches = patchify(images, self.encoder.config.patch_px)
         if not self.normalise_targets:
@@ -98,41 +121,60 @@ class Objective(nn.Module, ABC):
         mean, std = patch_statistics(patches)
         return (patches - mean) / std
 
-    def forward(
-        self, images: Float[Tensor, "B C H W"], progress: float, generator: torch.Generator
-    ) -> Step:
-        """Mean squared error over the predicted patches, and nothing else."""
-        plan = self.plan(images, progress, generator)
-        prediction = self.predict(images, plan).float()
-        target = gather_tokens(self.targets(images), plan.ids_predict)
-        loss_per_image = (prediction - target).square().mean(dim=(1, 2))
-        return Step(loss_per_image.mean(), loss_per_image, {}, plan)
+    def losses(
+        self, images: Float[Tensor, "B C H W"], plan: Plan
+    ) -> dict[str, Float[Tensor, " V"]]:
+        """Say how wrong each view is, in parts that are summed: squared error where predicted."""
+        predicted = self.predict(self._per_view(images), plan).float()
+        wanted = gather_tokens(self._per_view(self.targets(images)), plan.ids_predict)
+        return {"reconstruction": (predicted - wanted).square().mean(dim=(1, 2))}
+
+    def forward(self, images: Float[Tensor, "B C H W"], plan: Plan) -> Step:
+        """Sum the parts of the loss, and average over views and images."""
+        losses = self.losses(images, plan)
+        total = torch.stack(list(losses.values())).sum(dim=0)
+        per_image = total.reshape(len(images), self.views).mean(dim=1)
+        terms = {name: loss.detach().mean() for name, loss in losses.items()}
+        return Step(per_image.mean(), per_image, terms)
 
     @torch.no_grad()
-    def reconstruct(
-        self, images: Float[Tensor, "B C H W"], progress: float, generator: torch.Generator
-    ) -> Reconstruction:
-        """Show what is seen and what is predicted.
+    def reconstruct(self, images: Float[Tensor, "B C H W"], plan: Plan) -> Reconstruction:
+        """Show what is seen and what is predicted, in the first view of each image.
 
         Standardised targets carry no mean or contrast; both are borrowed from the true patch, as
         the released figures of MAE do. So judge structure, not colour.
         """
-        plan = self.plan(images, progress, generator)
+        first = Plan(plan.ids_keep[:: self.views], plan.ids_predict[:: self.views])
         grid, patch_px = self.encoder.config.grid, self.encoder.config.patch_px
         true = patchify(images, patch_px)
-        predicted = self.predict(images, plan).float()
-        if self.normalise_targets:
-            mean, std = patch_statistics(gather_tokens(true, plan.ids_predict))
-            predicted = predicted * std + mean
-        hidden = others(plan.ids_keep, true.shape[1])
-        visible = true.scatter(1, _widen(hidden, true), 0.0)
-        filled = visible.scatter(1, _widen(plan.ids_predict, true), predicted)
+        predicted = self.predict_pixels(images, first)
+        visible = true.scatter(1, _widen(others(first.ids_keep, true.shape[1]), true), 0.0)
+        filled = visible.scatter(1, _widen(first.ids_predict, true), predicted)
         mask = torch.zeros(true.shape[:2], dtype=torch.bool, device=true.device)
         return Reconstruction(
             visible=unpatchify(visible, grid, patch_px),
             filled=unpatchify(filled, grid, patch_px),
-            predicted=mask.scatter(1, plan.ids_predict, value=True).reshape(-1, *grid),
+            predicted=mask.scatter(1, first.ids_predict, value=True).reshape(-1, *grid),
         )
+
+    def predict_pixels(
+        self, images: Float[Tensor, "B C H W"], plan: Plan
+    ) -> Float[Tensor, "B M P"]:
+        """Turn what is predicted into normalised pixels, for pictures."""
+        predicted = self.predict(images, plan).float()
+        if not self.normalise_targets:
+            return predicted
+        true = gather_tokens(patchify(images, self.encoder.config.patch_px), plan.ids_predict)
+        mean, std = patch_statistics(true)
+        return predicted * std + mean
+
+    def _random_order(
+        self, images: Float[Tensor, "B C H W"], draws: Draws, regions: Tensor | None
+    ) -> Float[Tensor, "B N"]:
+        return draws.uniform(self.encoder.config.patches)
+
+    def _per_view(self, values: Float[Tensor, "B ..."]) -> Float[Tensor, "V ..."]:
+        return values if self.views == 1 else values.repeat_interleave(self.views, dim=0)
 
 
 def _widen(ids: Int[Tensor, "B K"], patches: Float[Tensor, "B N P"]) -> Int[Tensor, "B K P"]:

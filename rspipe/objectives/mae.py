@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -11,7 +11,8 @@ from rspipe.errors import RecipeError
 from rspipe.models.decoders import SelfAttentionDecoder
 from rspipe.models.encoder import EncoderConfig, gather_tokens
 from rspipe.objectives.base import Objective, Plan
-from rspipe.objectives.masking import count_share, draw_noise, keep_smallest, others
+from rspipe.objectives.draws import Draws
+from rspipe.objectives.masking import count_share, keep_smallest, others
 from rspipe.recipe import Strict
 
 
@@ -51,19 +52,23 @@ class MAE(Objective):
             encoder.patch_values,
         )
 
+    @torch.no_grad()
     def plan(
-        self, images: Float[Tensor, "B C H W"], progress: float, generator: torch.Generator
+        self,
+        images: Float[Tensor, "B C H W"],
+        progress: float,
+        draws: Draws,
+        regions: Int[Tensor, "B H W"] | None = None,
     ) -> Plan:
         """Keep random patches; predict all others. `progress` has no effect."""
-        count = self.encoder.config.patches
-        ids_keep = keep_smallest(draw_noise(images, count, generator), self.kept)
-        return Plan(ids_keep, others(ids_keep, count))
+        ids_keep = keep_smallest(self.order(images, draws, regions), self.kept)
+        return Plan(ids_keep, others(ids_keep, self.encoder.config.patches))
 
-    def predict(self, images: Float[Tensor, "B C H W"], plan: Plan) -> Float[Tensor, "B M P"]:
+    def predict(self, images: Float[Tensor, "V C H W"], plan: Plan) -> Float[Tensor, "V M P"]:
         """Encode the visible patches, decode all places, return the hidden ones."""
         latent = self.encoder.encode_visible(images, plan.ids_keep)
         return gather_tokens(self.decoder(latent, plan.ids_keep), plan.ids_predict)
 
     def macs_per_image(self) -> int:
         """Encoder over the visible patches, decoder over all."""
-        return self.encoder.config.macs(self.kept + 1) + self.decoder.macs(self.kept)
+        return self.encoder.config.macs(self.kept) + self.decoder.macs(self.kept)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rspipe.models.encoder import gather_tokens
@@ -22,11 +22,6 @@ def count_share(patches: int, share: float) -> int:
     """
     # 1 - 0.85 is a little more than 0.15, and 100 * 0.29 a little less than 29.
     return int(patches * share + 1e-6)
-
-
-def draw_noise(like: Tensor, patches: int, generator: torch.Generator) -> Float[Tensor, "B N"]:
-    """Draw one number in [0, 1) per image and patch; the same on every device."""
-    return torch.rand(len(like), patches, generator=generator).to(like.device)
 
 
 def keep_smallest(noise: Float[Tensor, "B N"], count: int) -> Int[Tensor, "B K"]:
@@ -89,6 +84,7 @@ def grow_from_seeds(
     count: int,
     mix: Mix,
     noise: Float[Tensor, "B N"],
+    barred: Bool[Tensor, "B N"] | None = None,
 ) -> Int[Tensor, "B K"]:
     """Add patches to the seeds in two greedy steps, the second seeing what the first added.
 
@@ -99,6 +95,7 @@ def grow_from_seeds(
         mix: what a step takes. Near and far are by the largest cosine similarity to any patch
             that is already in.
         noise: one draw per patch, for the random share.
+        barred: patches that must not be added; enough others must be left.
 
     Returns:
         Seeds first, then the added patches in the order they came.
@@ -106,28 +103,31 @@ def grow_from_seeds(
     Source: SelectiveMAE, arXiv:2406.11933, "progressive semantic token selection". Differs: the
         random share is drawn image by image, and by patch, not by rank of similarity.
     """
-    with torch.no_grad():
-        unit = F.normalize(tokens.float(), dim=-1)
-        chosen = seeds
-        added = count - seeds.shape[1]
-        for size in (added // 2, added - added // 2):
-            chosen = torch.cat([chosen, _pick(unit, chosen, mix.counts(size), noise)], dim=1)
+    unit = F.normalize(tokens.detach().float(), dim=-1)
+    taken = torch.zeros_like(noise, dtype=torch.bool) if barred is None else barred
+    taken = taken.scatter(1, seeds, value=True)
+    chosen = seeds
+    added = count - seeds.shape[1]
+    for size in (added // 2, added - added // 2):
+        similarity = (unit @ gather_tokens(unit, chosen).transpose(1, 2)).amax(dim=2)
+        new = _pick(similarity, taken, mix.counts(size), noise)
+        chosen, taken = torch.cat([chosen, new], dim=1), taken.scatter(1, new, value=True)
     return chosen
 
 
 def _pick(
-    unit: Float[Tensor, "B N D"],
-    chosen: Int[Tensor, "B S"],
+    similarity: Float[Tensor, "B N"],
+    taken: Bool[Tensor, "B N"],
     counts: tuple[int, int, int],
     noise: Float[Tensor, "B N"],
 ) -> Int[Tensor, "B A"]:
-    """Pick new patches: farthest first, then nearest, then random ones of the rest."""
+    """Pick new patches: farthest, nearest, then random ones of the rest."""
     near, far, random = counts
-    free = others(chosen, unit.shape[1])
-    similarity = gather_tokens(unit, free) @ gather_tokens(unit, chosen).transpose(1, 2)
-    # Ascending, so that the order within a step is that of the released code.
-    ranked = free.gather(1, similarity.amax(dim=2).argsort(dim=1, stable=True))
-    last = ranked.shape[1] - near
-    rest = ranked[:, far:last]
-    drawn = rest.gather(1, noise.gather(1, rest).argsort(dim=1, stable=True)[:, :random])
-    return torch.cat([ranked[:, :far], ranked[:, last:], drawn], dim=1)
+    inf = float("inf")
+    # Both ascending, so that the order within a step is that of the released code.
+    farthest = keep_smallest(similarity.masked_fill(taken, inf), far)
+    nearest = similarity.masked_fill(taken, -inf).argsort(dim=1, stable=True)
+    nearest = nearest[:, nearest.shape[1] - near :]
+    taken = taken.scatter(1, farthest, value=True).scatter(1, nearest, value=True)
+    drawn = keep_smallest(noise.masked_fill(taken, inf), random)
+    return torch.cat([farthest, nearest, drawn], dim=1)

@@ -8,17 +8,17 @@ from typing import NoReturn
 import numpy as np
 import torch
 import typer
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import RunError
 from rspipe.models.encoder import WEIGHTS_FILE
-from rspipe.objectives import Objective, Step, build
+from rspipe.objectives import Draws, Objective, Step, build
 from rspipe.train.checkpoint import load_checkpoint, save_checkpoint, write_aside
 from rspipe.train.config import PretrainRecipe, PretrainWhat
-from rspipe.train.data import Batch, Batches, Images
+from rspipe.train.data import Batch, Batches, Images, positions_of
 from rspipe.train.hardware import computing, resolve_device, resolve_precision
 from rspipe.train.logging import MetricsLog
 from rspipe.train.pictures import write_picture
@@ -170,12 +170,14 @@ class Run:
             group["lr"] = rate
         self.optimiser.zero_grad()
         passes = self.what.forwards_per_step
+        all_places = positions_of(self.done, self.what.images_per_step)
         losses, logs = [], {}
-        for number, images in enumerate(np.array_split(batch.images, passes)):
-            step = self._forward(images, number)
+        cuts = (np.array_split(values, passes) for values in (batch.images, all_places))
+        for images, places in zip(*cuts, strict=True):
+            step = self._forward(images, places)
             (step.loss / passes).backward()  # type: ignore[no-untyped-call]
             losses.append(step.loss_per_image.detach())
-            logs = step.logs
+            logs = {k: float(v) for k, v in step.terms.items()} if len(step.terms) > 1 else {}
         clip = self.what.clip if self.what.clip is not None else float("inf")
         norm = float(nn.utils.clip_grad_norm_(self.objective.parameters(), clip))
         loss_per_image = torch.cat(losses).float().cpu()
@@ -185,15 +187,12 @@ class Run:
         self.optimiser.step()
         return {"loss": self.loss, "lr": rate, "grad_norm": norm, **logs}
 
-    def _forward(self, images: UInt8[np.ndarray, "B H W C"], number: int) -> Step:
-        seed = np.random.SeedSequence([self.what.seed, self.done, number])
-        generator = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint32)[0]))
+    def _forward(self, images: UInt8[np.ndarray, "B H W C"], places: Int[np.ndarray, " B"]) -> Step:
         with computing(self.device, self.precision):
-            step: Step = self._call(
-                self.objective.encoder.preprocess(images),
-                self.done / self.what.steps,
-                generator,
-            )
+            inputs = self.objective.encoder.preprocess(images)
+            draws = Draws(self.what.seed, torch.from_numpy(places).to(self.device))
+            plan = self.objective.plan(inputs, self.done / self.what.steps, draws)
+            step: Step = self._call(inputs, plan)
         return step
 
     def _refuse(self, batch: Batch, loss_per_image: Tensor, norm: float) -> NoReturn:
@@ -240,10 +239,11 @@ class Run:
         encoder = self.objective.encoder
         tiles = self.batches.fixed(_PICTURE_TILES)
         images = torch.cat([encoder.preprocess(tile[None]) for tile in tiles])
-        generator = torch.Generator().manual_seed(self.what.seed)
+        draws = Draws(self.what.seed, torch.arange(len(images), device=self.device))
         self.objective.eval()
         with computing(self.device, self.precision):
-            made = self.objective.reconstruct(images, self.done / self.what.steps, generator)
+            plan = self.objective.plan(images, self.done / self.what.steps, draws)
+            made = self.objective.reconstruct(images, plan)
         self.objective.train()
         write_picture(self.folder.pictures / f"step-{self.done:06d}.png", images, made, encoder)
 

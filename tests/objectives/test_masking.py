@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from rspipe.objectives.masking import (
     Mix,
     count_share,
-    draw_noise,
     grow_from_seeds,
     keep_smallest,
     mix_at,
@@ -19,8 +18,8 @@ STAGES = (0.35, 0.375, 0.725, 0.75)
 def grown(mix, patches=40, images=3, count=12, seeds=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(images, patches, 8, generator=generator)
-    noise = draw_noise(tokens, patches, generator)
-    start = keep_smallest(draw_noise(tokens, patches, generator), seeds)
+    noise = torch.rand(images, patches, generator=generator)
+    start = keep_smallest(torch.rand(images, patches, generator=generator), seeds)
     return tokens, start, grow_from_seeds(tokens, start, count, mix, noise)
 
 
@@ -68,9 +67,22 @@ def test_near_patches_are_more_alike_than_far_ones():
 def test_random_share_is_drawn_image_by_image():
     tokens = torch.randn(1, 30, 8).expand(6, -1, -1)
     seeds = torch.zeros(6, 1, dtype=torch.long)
-    noise = draw_noise(tokens, 30, torch.Generator().manual_seed(0))
+    noise = torch.rand(6, 30, generator=torch.Generator().manual_seed(0))
     ids = grow_from_seeds(tokens, seeds, 8, Mix(0, 0, 1), noise)
     assert len({tuple(row) for row in ids.tolist()}) == 6
+
+
+@given(progress=st.floats(0, 1), seed=st.integers(0, 99))
+def test_barred_patches_are_never_added(progress, seed):
+    generator = torch.Generator().manual_seed(seed)
+    tokens, noise = (torch.randn(3, 20, 8, generator=generator) for _ in range(2))
+    barred = torch.zeros(3, 20, dtype=torch.bool).scatter(
+        1, keep_smallest(noise[..., 0], 8), value=True
+    )
+    seeds = keep_smallest(noise[..., 1].masked_fill(barred, torch.inf), 3)
+    ids = grow_from_seeds(tokens, seeds, 12, mix_at(progress, STAGES), noise[..., 2], barred)
+    assert not barred.gather(1, ids).any()
+    assert all(len(set(row)) == 12 for row in ids.tolist())
 
 
 def test_others_is_the_complement():
