@@ -36,6 +36,8 @@ def rotated_roi_align(
     pooled = features.new_zeros((len(boxes), features.shape[1], bins, bins))
     for image in range(len(features)):
         mine = (images == image).nonzero()[:, 0]
+        if not len(mine):
+            continue
         pooled = pooled.index_put((mine,), _average(features[image], points[mine], samples))
     return pooled
 
@@ -60,6 +62,7 @@ def _average(
     n, count = points.shape[:2]
     values = F.grid_sample(
         features[None], grid.view(1, n * count, count, 2), padding_mode="border", align_corners=True
-    )[0].view(-1, n, count, count)
-    cells = (values * near).view(len(values), n, count // samples, samples, -1, samples)
+    )
+    bins = count // samples
+    cells = (values.view(-1, n, count, count) * near).view(-1, n, bins, samples, bins, samples)
     return cells.mean(dim=(3, 5)).transpose(0, 1)
