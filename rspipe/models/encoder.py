@@ -16,24 +16,20 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from pydantic import Field, model_validator
-from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rspipe import __version__
 from rspipe.errors import RecipeError, WeightsError
+from rspipe.models.golden import Golden, check_golden, made_image, summarise
 from rspipe.models.patches import patchify
 from rspipe.models.positions import sincos_positions
-from rspipe.models.weights import LoadReport, load_strictly, read_state
+from rspipe.models.weights import LoadReport, State, load_strictly, read_state, write_weights
 from rspipe.recipe import Strict
 
 WEIGHTS_FILE = "encoder.safetensors"
 CARD_FILE = "encoder.json"
-
-# Features of the made image may differ by the order of float32 sums, not by more.
-GOLDEN_TOLERANCE = 1e-4
-_GOLDEN_VALUES = 32
 
 
 class EncoderConfig(Strict):
@@ -223,6 +219,9 @@ class Encoder(nn.Module):
         values = pixels.float()
         if values.shape[-2:] != self.config.size_px:
             values = F.interpolate(values, self.config.size_px, mode="bilinear", antialias=True)
+        return self._standardise(values)
+
+    def _standardise(self, values: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C h w"]:
         mean, std = self._statistics(values)
         return (values / 255 - mean) / std
 
@@ -241,23 +240,8 @@ class Encoder(nn.Module):
     def save(self, folder: Path) -> None:
         """Write `encoder.safetensors` (timm's keys, nothing more) and `encoder.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {k: v.detach().cpu().float().contiguous() for k, v in self.vit.state_dict().items()}
-        save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors lets only its owner read it
-        card = {
-            "rspipe_version": __version__,
-            "timm_name": self.config.timm_name,
-            "timm_kwargs": self.config.timm_kwargs(),
-            "img_px": self.config.img_px,
-            "patch_px": self.config.patch_px,
-            "bands": self.config.bands,
-            "value_range": [0, 255],
-            "mean": self.config.mean,
-            "std": self.config.std,
-            "config": self.config.model_dump(mode="json"),
-            "golden": self._golden(state),
-        }
-        (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+        write_weights(self.plain_state(), folder / WEIGHTS_FILE)
+        (folder / CARD_FILE).write_text(json.dumps(self.card(), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":
@@ -273,34 +257,66 @@ class Encoder(nn.Module):
             raise WeightsError(f"{folder}: no finished encoder here; run `make pretrain` first")
         try:
             card = json.loads((folder / CARD_FILE).read_text())
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{folder / CARD_FILE}: not readable: {error}") from error
+        return cls.from_card(card, read_state(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any], state: State, origin: Path) -> "Encoder":
+        """Build an encoder from its card and its tensors, and prove that they belong together.
+
+        Args:
+            card: as `card` gives it.
+            state: by timm's names.
+            origin: the weights file, for the message.
+
+        Raises:
+            WeightsError: it is no such card, or the weights are not those that it describes.
+        """
+        try:
             config = EncoderConfig.model_validate_json(json.dumps(card["config"]))
-            golden = {name: torch.tensor(values) for name, values in card["golden"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            noted = {name: list(map(float, values)) for name, values in card["golden"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(
-                f"{folder / CARD_FILE}: not an encoder card ({error}); "
-                "want a folder written by pre-training"
+                f"{origin.parent}: not an encoder card ({error}); "
+                "want a folder written by pre-training or by `rspipe weights`"
             ) from error
-        state = read_state(folder / WEIGHTS_FILE)
         encoder = cls(config)
-        encoder.report = load_strictly(encoder.vit, state, str(folder / WEIGHTS_FILE))
-        for name, values in encoder._golden(state).items():
-            _check_golden(folder, name, torch.tensor(values), golden.get(name))
+        encoder.report = load_strictly(encoder.vit, state, str(origin))
+        check_golden(encoder.golden(), noted, str(origin))
         return encoder.eval()
 
-    def _golden(self, state: dict[str, Tensor]) -> dict[str, list[float]]:
-        """First values of features of a made image, in float32 on the CPU: a checksum by use."""
-        twin = Encoder(self.config)
-        twin.vit.load_state_dict(state)
-        height, width = self.config.size_px
-        y, x, c = np.mgrid[:height, :width, : self.config.in_chans]
-        image = ((7 * y + 13 * x + 29 * c + (x * y) % 31) % 256).astype(np.uint8)
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            tokens = twin.eval().tokens(twin.preprocess(image[None]), final_norm=True)[0]
+    def card(self) -> dict[str, Any]:
+        """Say all that somebody needs to use the weights, with or without rspipe."""
         return {
-            "class_token": tokens[0, :_GOLDEN_VALUES].tolist(),
-            "patch_mean": tokens[1:].mean(0)[:_GOLDEN_VALUES].tolist(),
-            "patch_std": tokens[1:].std(0)[:_GOLDEN_VALUES].tolist(),
+            "rspipe_version": __version__,
+            "timm_name": self.config.timm_name,
+            "timm_kwargs": self.config.timm_kwargs(),
+            "img_px": self.config.img_px,
+            "patch_px": self.config.patch_px,
+            "bands": self.config.bands,
+            "value_range": [0, 255],
+            "mean": self.config.mean,
+            "std": self.config.std,
+            "config": self.config.model_dump(mode="json"),
+            "golden": self.golden(),
         }
+
+    def plain_state(self) -> dict[str, Tensor]:
+        """Give the weights by timm's names, in float32 on the CPU."""
+        return {k: v.detach().cpu().float().contiguous() for k, v in self.vit.state_dict().items()}
+
+    def made_image(self) -> Float[Tensor, "1 C H W"]:
+        """Make the image whose features are noted, standardised, on the CPU."""
+        return self._standardise(made_image(self.config.size_px, self.config.in_chans).float())
+
+    @torch.no_grad()
+    def golden(self) -> Golden:
+        """Compute features of the made image, in float32 on the CPU whatever the encoder runs on."""
+        twin = Encoder(self.config)
+        twin.vit.load_state_dict(self.plain_state())
+        with torch.autocast("cpu", enabled=False):
+            return summarise(twin.eval().tokens(twin.made_image(), final_norm=True))
 
 
 def _make_vit(config: EncoderConfig) -> VisionTransformer:
@@ -314,20 +330,6 @@ def _make_vit(config: EncoderConfig) -> VisionTransformer:
             "and no registers, such as vit_base_patch16_224"
         )
     return vit
-
-
-def _check_golden(folder: Path, name: str, found: Tensor, want: Tensor | None) -> None:
-    if want is not None and want.shape == found.shape:
-        worst = float((found - want).abs().max())
-        if worst <= GOLDEN_TOLERANCE:
-            return
-        cause = f"differ by {worst:.1e}, allowed {GOLDEN_TOLERANCE:.0e}"
-    else:
-        cause = "are not noted in the card"
-    raise WeightsError(
-        f"{folder}: {name} features of the made image {cause}; "
-        f"{WEIGHTS_FILE} and {CARD_FILE} are not of one run"
-    )
 
 
 def run_block(

@@ -1,7 +1,8 @@
-"""Fixed 2-D sine-cosine positions, for any grid."""
+"""Positions of patches: fixed 2-D sine-cosine ones for any grid, and any table at another grid."""
 
 import torch
 from jaxtyping import Float
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
 
@@ -34,3 +35,28 @@ def sincos_positions(width: int, grid: tuple[int, int]) -> Float[Tensor, "1 T D"
     angles_x, angles_y = (axis.reshape(-1, 1) * frequency for axis in (x, y))
     patches = torch.cat([angles_x.sin(), angles_x.cos(), angles_y.sin(), angles_y.cos()], dim=1)
     return torch.cat([torch.zeros(1, width), patches.float()])[None]
+
+
+def resize_positions(
+    table: Float[Tensor, "1 T D"], grid: tuple[int, int], new_grid: tuple[int, int]
+) -> Float[Tensor, "1 S D"]:
+    """Interpolate a table of positions to another grid; the class token's, its first, is kept.
+
+    Bicubic with antialiasing, as timm does it when it loads weights at another size. Where both
+    tables are the fixed code of `sincos_positions`, the interpolated one is not the code of the
+    new grid: it keeps the old numbers at the old places, which is what the weights know.
+
+    Args:
+        table: class token, then patches in row-major order of `grid`.
+        grid: patches down and across that the table is for.
+        new_grid: those wanted.
+
+    Raises:
+        ValueError: the table is not of that grid.
+    """
+    if table.shape[1] != 1 + grid[0] * grid[1]:
+        raise ValueError(f"{table.shape[1]} positions are not a class token and {grid} patches")
+    resized: Tensor = resample_abs_pos_embed(
+        table, new_size=list(new_grid), old_size=list(grid), num_prefix_tokens=1
+    )
+    return resized

@@ -1,62 +1,101 @@
-"""How weights enter: strictly, key by key, from our own files or the released MAE layout."""
+"""How weights enter a module: read without running code, and strictly, key by key."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rspipe.errors import WeightsError
 
 State = Mapping[str, Tensor]
 
-# Key prefixes of the released decoders (MAE, CrossMAE, SelectiveMAE), and ours of the same tensor.
-_DECODER_PREFIXES = {
-    "mask_token": "decoder.mask_token",
-    "decoder_pos_embed": "decoder.positions",
-    "decoder_embed.": "decoder.embed.",
-    "decoder_blocks.": "decoder.blocks.",
-    "decoder_norm.": "decoder.norm.",
-    "decoder_pred.": "decoder.predict.",
-    "wfm.linear.": "mix.weights.",
-    "dec_norms.": "mix.norms.",
-}
-# Encoder keys are timm's in every released layout.
-_ENCODER_PREFIXES = ("cls_token", "pos_embed", "patch_embed.", "blocks.", "norm.")
-# Built but never called by the released SelectiveMAE code: no output depends on them.
-_DEAD_PREFIXES = ("get_token_probs", "pos_embed_probs", "decoder_embed1.")
+# Where training programs keep the tensors in a file that holds more: MAE and its kin, Lightning
+# and timm, our own checkpoints.
+_TABLES = ("model", "state_dict", "objective")
+# Put before every name by DistributedDataParallel and by torch.compile.
+_WRAPPERS = ("module.", "_orig_mod.")
+_FAULTS = ("missing", "unexpected", "wrong_shape")
+_CHANGES = ("renamed", "dropped", "filled", "changed", "assumed")
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every key: names of the file that matched, and the faults."""
+    """What became of every key of a file and of every tensor of the module; nothing is left out."""
 
     matched: tuple[str, ...]
+    """Keys of the file whose tensors the module takes."""
     missing: tuple[str, ...] = ()
+    """Tensors that the module needs and the file lacks."""
     unexpected: tuple[str, ...] = ()
+    """Keys of the file that nobody wants."""
     wrong_shape: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-    """Keys of the file that are known to be dead in its own code."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Matched keys whose tensor has another name with us: theirs, ours."""
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """Keys left out on purpose, and why."""
+    filled: Mapping[str, str] = field(default_factory=dict)
+    """Tensors that the file lacks and that were made, and how."""
+    changed: Mapping[str, str] = field(default_factory=dict)
+    """Keys whose values were changed, and how."""
+    assumed: Mapping[str, str] = field(default_factory=dict)
+    """What the file does not say about how to use it, and where the answer comes from."""
+    layout: str = ""
+    """Whose names these are; empty where they are the module's own."""
 
     @property
     def total(self) -> int:
         """Tensors that the module needs."""
-        return len(self.matched) + len(self.missing) + len(self.wrong_shape)
+        return len(self.matched) + len(self.missing) + len(self.wrong_shape) + len(self.filled)
 
     @property
     def is_exact(self) -> bool:
-        """Whether file and module hold the same keys in the same shapes."""
+        """Whether every key and every tensor found its place."""
         return not (self.missing or self.unexpected or self.wrong_shape)
 
+    def faults(self) -> list[str]:
+        """Say what does not fit, one line for each kind; empty where all fits."""
+        return [
+            f"{kind.replace('_', ' ')}: {', '.join(getattr(self, kind))}"
+            for kind in _FAULTS
+            if getattr(self, kind)
+        ]
+
+    def lines(self) -> list[str]:
+        """Say everything, one line for each key that is not simply taken over."""
+        layout = f", layout {self.layout}" if self.layout else ""
+        lines = [f"{len(self.matched)} of {self.total} tensors match{layout}", *self.faults()]
+        for kind in _CHANGES:
+            lines += [f"{kind}: {name}: {how}" for name, how in getattr(self, kind).items()]
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as plain values, for JSON."""
+        return asdict(self) | {"total": self.total, "is_exact": self.is_exact}
+
     def __str__(self) -> str:
-        lines = [f"{len(self.matched)} of {self.total} tensors match"]
-        for fault in ("missing", "unexpected", "wrong_shape", "dropped"):
-            names = getattr(self, fault)
-            if names:
-                lines.append(f"{fault.replace('_', ' ')}: {', '.join(names)}")
-        return "; ".join(lines)
+        counts = [f"{kind}: {len(getattr(self, kind))}" for kind in _CHANGES if getattr(self, kind)]
+        return "; ".join([self.lines()[0], *self.faults(), *counts])
+
+
+def compare(own: State, state: State) -> LoadReport:
+    """Say which tensors of a table fit those of a module; both go by the module's names."""
+    common = [name for name in own if name in state]
+    return LoadReport(
+        matched=tuple(name for name in common if own[name].shape == state[name].shape),
+        missing=tuple(name for name in own if name not in state),
+        unexpected=tuple(name for name in state if name not in own),
+        wrong_shape=tuple(
+            f"{name} {tuple(state[name].shape)}, want {tuple(own[name].shape)}"
+            for name in common
+            if own[name].shape != state[name].shape
+        ),
+    )
 
 
 def load_strictly(module: nn.Module, state: State, origin: str) -> LoadReport:
@@ -70,78 +109,86 @@ def load_strictly(module: nn.Module, state: State, origin: str) -> LoadReport:
     Raises:
         WeightsError: naming every missing and unexpected key and every wrong shape.
     """
-    own = module.state_dict()
-    common = [name for name in own if name in state]
-    report = LoadReport(
-        matched=tuple(name for name in common if own[name].shape == state[name].shape),
-        missing=tuple(name for name in own if name not in state),
-        unexpected=tuple(name for name in state if name not in own),
-        wrong_shape=tuple(
-            f"{name} {tuple(state[name].shape)}, want {tuple(own[name].shape)}"
-            for name in common
-            if own[name].shape != state[name].shape
-        ),
-    )
+    report = compare(module.state_dict(), state)
     if not report.is_exact:
         raise WeightsError(f"{origin}: does not fit the model: {report}")
     module.load_state_dict(dict(state), strict=True)
     return report
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path, under: str | None = None) -> dict[str, Tensor]:
     """Read tensors from .safetensors or from a .pt/.pth file, without running its code.
 
-    A checkpoint that keeps its tensors under `model` or `state_dict` is opened one level down.
-
-    Raises:
-        WeightsError: the file is absent, unreadable, or holds no table of tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, pickle and safetensors share no base of errors
-        raise WeightsError(f"{path}: not a readable weights file: {error}") from error
-    for key in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path}: holds no table of tensors; want a state dict")
-    return content
-
-
-def from_released(state: State, origin: str) -> tuple[dict[str, Tensor], LoadReport]:
-    """Rename the keys of a released MAE or SelectiveMAE checkpoint to those of our objectives.
+    Of Python's objects a .pth file may hold plain values and the settings of an argparse program
+    (MAE and its kin store theirs); any other is refused, unread. What DistributedDataParallel and
+    torch.compile put before every name is taken off.
 
     Args:
-        state: tensors by their released names; encoder-only files are fine.
-        origin: where they come from, for the message.
-
-    Returns:
-        The tensors as `encoder.vit.*` and `decoder.*`, and what became of every key.
+        path: the file.
+        under: which table of the file, e.g. "model_ema"; None: the file itself, or the first of
+            `model`, `state_dict` and `objective` that it has.
 
     Raises:
-        WeightsError: a key is of neither layout.
+        WeightsError: the file is absent, unreadable, holds code, or holds no table of tensors.
     """
-    renamed: dict[str, Tensor] = {}
-    matched, dropped, unexpected = [], [], []
-    for name, tensor in state.items():
-        ours = _our_name(name)
-        if ours is not None:
-            renamed[ours] = tensor
-            matched.append(name)
-        elif name.startswith(_DEAD_PREFIXES):
-            dropped.append(name)
-        else:
-            unexpected.append(name)
-    report = LoadReport(tuple(matched), unexpected=tuple(unexpected), dropped=tuple(dropped))
-    if unexpected:
-        raise WeightsError(f"{origin}: keys of no known layout: {report}")
-    return renamed, report
+    content = _read(path)
+    if under is not None:
+        if not isinstance(content, dict) or under not in content:
+            raise WeightsError(f"{path}: has no table {under!r}; it has {_names(content)}")
+        content = content[under]
+    elif isinstance(content, dict):
+        content = next((content[k] for k in _TABLES if isinstance(content.get(k), dict)), content)
+    if not isinstance(content, dict) or not _holds_tensors(content):
+        raise WeightsError(
+            f"{path}: holds no table of tensors; want a state dict, it has {_names(content)}"
+        )
+    return _unwrap(content)
 
 
-def _our_name(name: str) -> str | None:
-    for prefix, ours in _DECODER_PREFIXES.items():
-        if name.startswith(prefix):
-            return ours + name.removeprefix(prefix)
-    return f"encoder.vit.{name}" if name.startswith(_ENCODER_PREFIXES) else None
+def write_weights(state: State, path: Path) -> None:
+    """Write tensors as a .safetensors file that everybody may read."""
+    save_file(dict(state), path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors lets only its owner read it
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    if path.suffix == ".safetensors":
+        return _loaded(path, lambda: load_file(path))
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        return _loaded(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _loaded(path: Path, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: not a readable weights file: {error}") from error
+    except Exception as error:  # torch and pickle share no base of errors
+        if "weights_only" not in str(error) and "Unsupported" not in str(error):
+            raise WeightsError(f"{path}: not a readable weights file: {error}") from error
+        raise WeightsError(
+            f"{path}: holds Python objects besides tensors, and reading them would run code: "
+            f"{str(error).splitlines()[0]}; if you trust where it comes from, load it elsewhere "
+            "and save its state dict alone with safetensors"
+        ) from error
+
+
+def _holds_tensors(content: dict[Any, Any]) -> bool:
+    return bool(content) and all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+    )
+
+
+def _names(content: Any) -> str:
+    if not isinstance(content, dict):
+        return f"a {type(content).__name__}"
+    return ", ".join(sorted(str(name) for name in content)[:10]) or "nothing"
+
+
+def _unwrap(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for wrapper in (*_WRAPPERS, *_WRAPPERS):  # in either order
+        if all(name.startswith(wrapper) for name in state):
+            state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
+    return state
