@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,6 @@ class Checkpoint:
     """What became of each key."""
     config: EncoderConfig | None = None
     """Shape, bands and statistics, where a card beside the weights tells; a bare file does not."""
-    golden: Mapping[str, list[float]] | None = None
-    """Features of the made image, where the card notes them."""
 
     @property
     def encoder(self) -> dict[str, Tensor]:
@@ -80,28 +78,21 @@ def _from_encoder(folder: Path) -> Checkpoint:
 
 def _from_hub(folder: Path) -> Checkpoint:
     path = folder / HUB_WEIGHTS
-    tensors, config = read_state(path), read_hub_config(folder)
-    state, report = from_released(tensors, str(path))
-    card = config.get(HUB_CARD)
+    state, report = from_released(read_state(path), str(path))
+    config, bare = _read_hub_config(folder), Checkpoint(str(folder), state, report)
+    if HUB_CARD in config:
+        ours = Encoder.from_card(config[HUB_CARD], path)
+        return replace(bare, config=ours.config)
     try:
-        if card is not None:
-            encoder = EncoderConfig.model_validate_json(json.dumps(card["config"]))
-            return Checkpoint(str(folder), state, report, encoder, card["golden"])
-        encoder = _of_timm(config, Checkpoint(str(folder), state, report))
+        return replace(bare, config=_of_timm(config, bare))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{folder / HUB_CONFIG}: not the card of a timm model ({error!r}); name "
             f"{HUB_WEIGHTS} itself and give what it does not say"
         ) from error
-    return Checkpoint(str(folder), state, report, encoder)
 
 
-def read_hub_config(folder: Path) -> dict[str, Any]:
-    """Read the card of a hub's folder.
-
-    Raises:
-        WeightsError: it is absent or is no JSON object.
-    """
+def _read_hub_config(folder: Path) -> dict[str, Any]:
     path = folder / HUB_CONFIG
     try:
         config = json.loads(path.read_text())

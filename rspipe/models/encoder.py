@@ -25,7 +25,7 @@ from rspipe.errors import RecipeError, WeightsError
 from rspipe.models.golden import Golden, check_golden, made_image, summarise
 from rspipe.models.patches import patchify
 from rspipe.models.positions import sincos_positions
-from rspipe.models.weights import LoadReport, State, load_strictly, read_state, write_weights
+from rspipe.models.weights import LoadReport, load_strictly, read_state, write_weights
 from rspipe.recipe import Strict
 
 WEIGHTS_FILE = "encoder.safetensors"
@@ -259,16 +259,15 @@ class Encoder(nn.Module):
             card = json.loads((folder / CARD_FILE).read_text())
         except (OSError, ValueError) as error:
             raise WeightsError(f"{folder / CARD_FILE}: not readable: {error}") from error
-        return cls.from_card(card, read_state(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
+        return cls.from_card(card, folder / WEIGHTS_FILE)
 
     @classmethod
-    def from_card(cls, card: dict[str, Any], state: State, origin: Path) -> "Encoder":
-        """Build an encoder from its card and its tensors, and prove that they belong together.
+    def from_card(cls, card: dict[str, Any], weights: Path) -> "Encoder":
+        """Build an encoder from its card and its weights, and prove that they belong together.
 
         Args:
             card: as `card` gives it.
-            state: by timm's names.
-            origin: the weights file, for the message.
+            weights: a file of tensors by timm's names.
 
         Raises:
             WeightsError: it is no such card, or the weights are not those that it describes.
@@ -278,12 +277,12 @@ class Encoder(nn.Module):
             noted = {name: list(map(float, values)) for name, values in card["golden"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(
-                f"{origin.parent}: not an encoder card ({error}); "
+                f"{weights.parent}: not an encoder card ({error}); "
                 "want a folder written by pre-training or by `rspipe weights`"
             ) from error
         encoder = cls(config)
-        encoder.report = load_strictly(encoder.vit, state, str(origin))
-        check_golden(encoder.golden(), noted, str(origin))
+        encoder.report = load_strictly(encoder.vit, read_state(weights), str(weights))
+        check_golden(encoder.golden(), noted, str(weights))
         return encoder.eval()
 
     def card(self) -> dict[str, Any]:
@@ -312,8 +311,8 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def golden(self) -> Golden:
-        """Compute features of the made image, in float32 on the CPU whatever the encoder runs on."""
-        twin = Encoder(self.config)
+        """Compute features of the made image: in float32, on the CPU, whatever we run on."""
+        twin = Encoder.random(self.config, seed=0)
         twin.vit.load_state_dict(self.plain_state())
         with torch.autocast("cpu", enabled=False):
             return summarise(twin.eval().tokens(twin.made_image(), final_norm=True))

@@ -30,9 +30,10 @@ Written by rspipe {{ version }}.
 ## Load it
 
 ```python
-import timm, torch
+import timm
 
-model = timm.create_model("local-dir:{{ folder }}", pretrained=True).eval()   # or "hf-hub:<owner>/<name>"
+# This folder; on the hub it is "hf-hub:<owner>/<name>".
+model = timm.create_model("local-dir:{{ folder }}", pretrained=True).eval()
 data = timm.data.resolve_model_data_config(model)
 transform = timm.data.create_transform(**data, is_training=False)
 features = model.forward_features(transform(picture)[None])  # class token, then the patches

@@ -1,4 +1,4 @@
-"""From a released checkpoint to an encoder: every change is asked for, and every one is reported."""
+"""From a released checkpoint to an encoder: every change is asked for, and reported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +20,7 @@ from rspipe.models.shapes import (
     KNOWN_WIDTHS,
     RGB,
     infer_config,
+    refuse_other_count,
     timm_statistics,
 )
 from rspipe.models.weights import LoadReport, load_strictly
@@ -157,11 +158,7 @@ def _file_config(checkpoint: Checkpoint, parts: _Parts, rules: ImportRules) -> E
     if checkpoint.config is not None:
         _refuse_contradiction(checkpoint.origin, checkpoint.config, rules)
         return checkpoint.config
-    patches = parts.state.get(_PATCHES)
-    in_chans = patches.shape[1] if patches is not None and patches.ndim == 4 else 0
-    bands = RGB if in_chans == 3 and rules.band_rule else rules.bands or RGB
-    if rules.bands is None or rules.band_rule:
-        parts.assumed["bands"] = f"{', '.join(bands)}: the file does not say"
+    bands = _file_bands(checkpoint.origin, parts, rules)
     mean, std = _statistics(checkpoint, parts, rules, len(bands))
     config = infer_config(
         parts.state,
@@ -179,9 +176,21 @@ def _file_config(checkpoint: Checkpoint, parts: _Parts, rules: ImportRules) -> E
     return config
 
 
+def _file_bands(origin: str, parts: _Parts, rules: ImportRules) -> tuple[str, ...]:
+    """Name the bands of a bare file: as given, or red, green and blue."""
+    # With a rule, those given are what the rule shall make.
+    bands = rules.bands if rules.bands and not rules.band_rule else RGB
+    if bands is not rules.bands:
+        parts.assumed["bands"] = f"{', '.join(bands)}: the file does not say"
+    patches = parts.state.get(_PATCHES)
+    if patches is not None and patches.ndim == 4:
+        refuse_other_count(patches.shape[1], bands, origin)
+    return bands
+
+
 def _refuse_contradiction(origin: str, config: EncoderConfig, rules: ImportRules) -> None:
     """What a card says of the weights is no matter of choice."""
-    says = {
+    says: dict[str, tuple[object, object]] = {
         "heads": (rules.heads, config.heads),
         "file_px": (rules.file_px, config.img_px),
         "timm_name": (rules.timm_name, config.timm_name),

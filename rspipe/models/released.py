@@ -36,7 +36,7 @@ class Layout:
     is_it: Callable[[frozenset[str]], bool]
     """Whether a set of keys is of this family."""
     names: Mapping[str, str]
-    """Start of a key with them: start of the key with us."""
+    """Key, or start of a key where it ends with a point (or is empty): the same with us."""
     dropped: Mapping[str, str]
     """Start of a key that is left out: why."""
     has_final_norm: bool = True
@@ -46,7 +46,7 @@ class Layout:
     def our_name(self, name: str) -> str | None:
         """Name a key as we do; None where the layout has no such key or drops it."""
         for theirs, ours in self.names.items():
-            if name.startswith(theirs):
+            if name == theirs or (name.startswith(theirs) and theirs[-1:] in ("", ".")):
                 return ours + name.removeprefix(theirs)
         return None
 

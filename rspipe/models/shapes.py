@@ -60,12 +60,7 @@ def infer_config(
     width, in_chans, patch_px = patch[0], patch[1], patch[2]
     if patch[2] != patch[3]:
         raise WeightsError(f"{origin}: patches of {patch[2]} x {patch[3]} px; want square ones")
-    if in_chans != len(bands):
-        raise WeightsError(
-            f"{origin}: the patch embedding reads {in_chans} bands, {len(bands)} are named "
-            f"({', '.join(bands)}); name the file's bands in its order (--bands), or say how to "
-            "make the weights of other bands (--band-rule)"
-        )
+    refuse_other_count(in_chans, bands, origin)
     known_heads, known_name = KNOWN_WIDTHS.get(width, (None, "vit_base_patch16_224"))
     heads = heads or known_heads
     if heads is None:
@@ -104,6 +99,20 @@ def timm_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | 
     except RuntimeError:
         return None
     return None if config is None else (tuple(config.mean), tuple(config.std))
+
+
+def refuse_other_count(in_chans: int, bands: Sequence[str], origin: str) -> None:
+    """Refuse names of bands that are not as many as the patch embedding reads.
+
+    Raises:
+        WeightsError: saying how bands are named or made.
+    """
+    if in_chans != len(bands):
+        raise WeightsError(
+            f"{origin}: the patch embedding reads {in_chans} bands, {len(bands)} are named "
+            f"({', '.join(bands)}); name the file's bands in its order (--bands), or say how to "
+            "make the weights of other bands (--band-rule)"
+        )
 
 
 def _shape(state: State, name: str, dimensions: int, origin: str) -> tuple[int, ...]:

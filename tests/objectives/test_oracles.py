@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from rspipe.models.encoder import EncoderConfig
-from rspipe.models.weights import from_released, load_strictly
+from rspipe.models.released import from_released
+from rspipe.models.weights import load_strictly
 from rspipe.objectives import MAE, CrossMAE, Plan, SelectiveMAE
 from rspipe.objectives.cross_mae import CrossMAEConfig
 from rspipe.objectives.hog import hog_cells
