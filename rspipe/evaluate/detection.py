@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from rspipe.evaluate.average_precision import CocoAP, FoundBoxes, TrueBoxes
 from rspipe.evaluate.base import N_EXAMPLES, Scores
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.coco_ap import CocoAP, FoundBoxes, TrueBoxes
 from rspipe.evaluate.config import LinearDetector, What
 from rspipe.evaluate.detector import UPSCALE, DenseHead, Objects, detect, fit_head
 from rspipe.evaluate.features import Features

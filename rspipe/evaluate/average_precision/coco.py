@@ -3,49 +3,19 @@
 import io
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from rspipe.evaluate.average_precision.curves import hundred_and_one_points, precisions
+from rspipe.evaluate.average_precision.matches import FoundBoxes, Matches, TrueBoxes
 from rspipe.evaluate.splits import Indices
 
 MAX_DETECTIONS = 100
 """Per image and class, as COCO evaluates."""
-
-
-@dataclass(frozen=True)
-class TrueBoxes:
-    """Objects of one image; boxes are x0, y0, x1, y1 in pixels of the published image."""
-
-    boxes: Float[np.ndarray, "n 4"]
-    labels: Int[np.ndarray, " n"]
-    difficult: Bool[np.ndarray, " n"]
-    """True: finding it counts neither for nor against (COCO's crowd)."""
-
-
-@dataclass(frozen=True)
-class FoundBoxes:
-    """Detections of one image; coordinates as in `TrueBoxes`."""
-
-    boxes: Float[np.ndarray, "n 4"]
-    labels: Int[np.ndarray, " n"]
-    scores: Float[np.ndarray, " n"]
-
-
-@dataclass(frozen=True)
-class _ClassMatches:
-    """All detections of one class, best score first, and the true boxes per image."""
-
-    image: Int[np.ndarray, " d"]
-    hits: Bool[np.ndarray, "T d"]
-    """Per IoU threshold: the detection found a free true box."""
-    misses: Bool[np.ndarray, "T d"]
-    """Neither hit nor miss: the detection found a difficult box."""
-    true_per_image: Int[np.ndarray, " n"]
 
 
 class CocoAP:
@@ -68,7 +38,6 @@ class CocoAP:
             matcher.params.maxDets = [MAX_DETECTIONS]
             matcher.evaluate()
         n = len(truth)
-        self._recalls = matcher.params.recThrs
         # pycocotools lists matches class after class, images within; None where both are empty.
         self._classes = [
             _gather(matcher.evalImgs[k * n : (k + 1) * n], len(matcher.params.iouThrs))
@@ -83,35 +52,16 @@ class CocoAP:
             images: positions, repetition allowed.
         """
         weights = np.bincount(images, minlength=self._n_images)
-        per_class = np.stack([self._precision(one, weights) for one in self._classes], axis=1)
+        per_class = np.stack(
+            [precisions(one, weights, hundred_and_one_points) for one in self._classes], axis=1
+        )
         defined = per_class[:, ~np.isnan(per_class[0])]
         if not defined.size:
             return np.full(3 + len(self._classes), np.nan)
         return np.array([defined[0].mean(), defined.mean(), defined[5].mean(), *per_class[0]])
 
-    def _precision(
-        self, matches: _ClassMatches, weights: Int[np.ndarray, " n"]
-    ) -> Float[np.ndarray, " T"]:
-        """Average precision of one class at each IoU threshold."""
-        n_true = int(matches.true_per_image @ weights)
-        if n_true == 0:
-            return np.full(len(matches.hits), np.nan)
-        times = weights[matches.image]
-        hits = (matches.hits * times).cumsum(axis=1)
-        misses = (matches.misses * times).cumsum(axis=1)
-        precision = hits / (hits + misses + np.spacing(1))
-        # The envelope: the best precision at this recall or a higher one; 0 beyond the last.
-        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        padded = np.pad(envelope, ((0, 0), (0, 1)))
-        return np.array(
-            [
-                row[np.searchsorted(recall, self._recalls, side="left")].mean()
-                for row, recall in zip(padded, hits / n_true, strict=True)
-            ]
-        )
 
-
-def _gather(matches: Sequence[dict[str, Any] | None], thresholds: int) -> _ClassMatches:
+def _gather(matches: Sequence[dict[str, Any] | None], thresholds: int) -> Matches:
     image: list[int] = []
     scores: list[float] = []
     matched, ignored = [np.zeros((thresholds, 0))], [np.zeros((thresholds, 0), dtype=bool)]
@@ -128,7 +78,7 @@ def _gather(matches: Sequence[dict[str, Any] | None], thresholds: int) -> _Class
     found = np.concatenate(matched, axis=1)[:, order] > 0
     counts = ~np.concatenate(ignored, axis=1)[:, order]
     positions = np.array(image, dtype=np.int64)[order]
-    return _ClassMatches(positions, found & counts, ~found & counts, true_per_image)
+    return Matches(positions, found & counts, ~found & counts, true_per_image)
 
 
 def _coco_pair(

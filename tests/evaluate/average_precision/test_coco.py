@@ -7,7 +7,8 @@ import torch
 from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection import MeanAveragePrecision
 
-from rspipe.evaluate.coco_ap import CocoAP, FoundBoxes, TrueBoxes, _coco_pair
+from rspipe.evaluate.average_precision import CocoAP, FoundBoxes, TrueBoxes
+from rspipe.evaluate.average_precision.coco import _coco_pair
 
 
 def true(boxes, labels=None, difficult=None):
