@@ -10,12 +10,15 @@ from rspipe.objectives.cross_mae import CrossMAE, CrossMAEConfig
 from rspipe.objectives.draws import Draws
 from rspipe.objectives.mae import MAE, MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
+from rspipe.objectives.simmim import SimMIM, SimMIMConfig
 
-OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE)}
+OBJECTIVES: dict[str, type[Objective]] = {
+    cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE, SimMIM)
+}
 
 # What a recipe may hold under `what.objective`; one member per line of the table.
 ObjectiveConfig = Annotated[
-    MAEConfig | CrossMAEConfig | SelectiveMAEConfig, Field(discriminator="name")
+    MAEConfig | CrossMAEConfig | SelectiveMAEConfig | SimMIMConfig, Field(discriminator="name")
 ]
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Plan",
     "Reconstruction",
     "SelectiveMAE",
+    "SimMIM",
     "Step",
     "build",
 ]

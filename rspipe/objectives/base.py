@@ -3,7 +3,7 @@
 `plan` chooses what is seen and what is predicted; it is cheap, has no gradient, and is the only
 part with randomness. `forward` is a pure function of weights, images and plan: it is what gets
 compiled, checkpointed and wrapped for many GPUs. A method is written by saying how it plans and
-predicts; whoever has another target or loss overrides `targets` or `losses`.
+predicts; whoever has another target, error or second loss overrides `targets`, `error`, `losses`.
 """
 
 from abc import ABC, abstractmethod
@@ -19,14 +19,14 @@ from rspipe.models.encoder import Encoder, EncoderConfig, gather_tokens
 from rspipe.models.patches import patchify, unpatchify
 from rspipe.objectives.draws import Draws
 from rspipe.objectives.masking import others
-from rspipe.objectives.targets import patch_statistics
+from rspipe.objectives.targets import Normalise, patch_statistics
 from rspipe.recipe import Strict
 
 Order = Callable[
     [Float[Tensor, "B C H W"], Draws, Int[Tensor, "B H W"] | None], Float[Tensor, "B N"]
 ]
-"""Images, draws and regions in; a number per patch out. The smallest become visible first, and
-a patch with an infinite one never does."""
+"""Images, draws and regions in; a number in [0, 1) per patch out. The smallest become visible
+first, and a patch with an infinite one never does."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,10 @@ class Objective(nn.Module, ABC):
     name: ClassVar[str]
     Config: ClassVar[type[Strict]]
     encoder: Encoder
-    normalise_targets: bool
+    normalise: Normalise
     order: Order
+    kept: int
+    """Patches that one view shows, K."""
 
     lr_scale: float = 1.0
     """Factor on the recipe's learning rate that the method asks for."""
@@ -81,10 +83,10 @@ class Objective(nn.Module, ABC):
     needs_regions: bool = False
     """Whether `plan` must be given a map of regions."""
 
-    def __init__(self, encoder: EncoderConfig, normalise_targets: bool) -> None:
+    def __init__(self, encoder: EncoderConfig, normalise: Normalise) -> None:
         super().__init__()
         self.encoder = Encoder(encoder)
-        self.normalise_targets = normalise_targets
+        self.normalise = normalise
         self.order = self._random_order
 
     @abstractmethod
@@ -116,18 +118,24 @@ class Objective(nn.Module, ABC):
     def targets(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N T"]:
         """Say what each patch should be predicted as: its pixels, standardised if so set."""
         patches = patchify(images, self.encoder.config.patch_px)
-        if not self.normalise_targets:
+        if self.normalise == "none":
             return patches
-        mean, std = patch_statistics(patches)
+        mean, std = self._statistics(patches)
         return (patches - mean) / std
+
+    def error(
+        self, predicted: Float[Tensor, "V M T"], wanted: Float[Tensor, "V M T"]
+    ) -> Float[Tensor, " V"]:
+        """Say how far a prediction is from its target: the mean square."""
+        return (predicted - wanted).square().mean(dim=(1, 2))
 
     def losses(
         self, images: Float[Tensor, "B C H W"], plan: Plan
     ) -> dict[str, Float[Tensor, " V"]]:
-        """Say how wrong each view is, in parts that are summed: squared error where predicted."""
+        """Say how wrong each view is, in parts that are summed: the error where predicted."""
         predicted = self.predict(self._per_view(images), plan).float()
         wanted = gather_tokens(self._per_view(self.targets(images)), plan.ids_predict)
-        return {"reconstruction": (predicted - wanted).square().mean(dim=(1, 2))}
+        return {"reconstruction": self.error(predicted, wanted)}
 
     def forward(self, images: Float[Tensor, "B C H W"], plan: Plan) -> Step:
         """Sum the parts of the loss, and average over views and images."""
@@ -162,11 +170,17 @@ class Objective(nn.Module, ABC):
     ) -> Float[Tensor, "B M P"]:
         """Turn what is predicted into normalised pixels, for pictures."""
         predicted = self.predict(images, plan).float()
-        if not self.normalise_targets:
+        if self.normalise == "none":
             return predicted
         true = gather_tokens(patchify(images, self.encoder.config.patch_px), plan.ids_predict)
-        mean, std = patch_statistics(true)
+        mean, std = self._statistics(true)
         return predicted * std + mean
+
+    def _statistics(
+        self, patches: Float[Tensor, "B N P"]
+    ) -> tuple[Float[Tensor, "B N #P"], Float[Tensor, "B N #P"]]:
+        bands = self.encoder.config.in_chans if self.normalise == "patch_band" else 1
+        return patch_statistics(patches, bands)
 
     def _random_order(
         self, images: Float[Tensor, "B C H W"], draws: Draws, regions: Tensor | None

@@ -13,6 +13,7 @@ from rspipe.models.encoder import EncoderConfig
 from rspipe.objectives.base import Objective, Plan
 from rspipe.objectives.draws import Draws
 from rspipe.objectives.masking import count_share, keep_smallest, others
+from rspipe.objectives.targets import Normalise
 from rspipe.recipe import Strict
 
 
@@ -30,7 +31,7 @@ class CrossMAEConfig(Strict):
     decoder_width: int = Field(default=512, gt=0)
     decoder_depth: int = Field(default=12, gt=0)
     decoder_heads: int = Field(default=16, gt=0)
-    normalise_targets: bool = True
+    normalise: Normalise = "patch"
 
     @model_validator(mode="after")
     def _fits(self) -> "CrossMAEConfig":
@@ -53,7 +54,7 @@ class CrossMAE(Objective):
     Config: ClassVar[type[Strict]] = CrossMAEConfig
 
     def __init__(self, config: CrossMAEConfig, encoder: EncoderConfig) -> None:
-        super().__init__(encoder, config.normalise_targets)
+        super().__init__(encoder, config.normalise)
         self.kept = count_share(encoder.patches, 1 - config.mask_ratio)
         hidden = encoder.patches - self.kept
         self.predicted = min(count_share(encoder.patches, config.predict_ratio), hidden)

@@ -13,6 +13,7 @@ from rspipe.models.encoder import EncoderConfig, gather_tokens
 from rspipe.objectives.base import Objective, Plan
 from rspipe.objectives.draws import Draws
 from rspipe.objectives.masking import count_share, keep_smallest, others
+from rspipe.objectives.targets import Normalise
 from rspipe.recipe import Strict
 
 
@@ -24,7 +25,7 @@ class MAEConfig(Strict):
     decoder_width: int = Field(default=512, gt=0)
     decoder_depth: int = Field(default=8, gt=0)
     decoder_heads: int = Field(default=16, gt=0)
-    normalise_targets: bool = True
+    normalise: Normalise = "patch"
 
 
 class MAE(Objective):
@@ -37,7 +38,7 @@ class MAE(Objective):
     Config: ClassVar[type[Strict]] = MAEConfig
 
     def __init__(self, config: MAEConfig, encoder: EncoderConfig) -> None:
-        super().__init__(encoder, config.normalise_targets)
+        super().__init__(encoder, config.normalise)
         self.kept = count_share(encoder.patches, 1 - config.mask_ratio)
         if not 1 <= self.kept < encoder.patches:
             raise RecipeError(

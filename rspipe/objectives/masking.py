@@ -1,9 +1,9 @@
-"""Which patches are seen: random, or grown from seeds by similarity.
+"""Which patches are seen: random ones or cells, or grown from seeds by similarity.
 
-All choices are made image by image from explicit generators, keep exactly the count asked for, and
-know nothing of the grid's shape.
+All choices are made image by image from explicit numbers and keep exactly the count asked for.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from rspipe.errors import RecipeError
 from rspipe.models.encoder import gather_tokens
 
 
@@ -37,6 +38,62 @@ def others(ids: Int[Tensor, "B K"], patches: int) -> Int[Tensor, "B M"]:
     listed = torch.zeros(len(ids), patches, dtype=torch.uint8, device=ids.device)
     listed.scatter_(1, ids, 1)
     return listed.argsort(dim=1, stable=True)[:, : patches - ids.shape[1]]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Squares of patches that are hidden as one.
+
+    Where the grid is no multiple, the cells of its last row and column are smaller. So that every
+    image still hides the same number of patches, the cell at the limit may be hidden in part
+    (its last patches in row-major order); never so where the grid is a multiple.
+    """
+
+    grid: tuple[int, int]
+    """Patches down and across."""
+    side: int
+    """Patches along a side of a cell."""
+
+    @classmethod
+    def of(cls, grid: tuple[int, int], patch_px: int, cell_px: int) -> "Cells":
+        """Cells of a size in pixels.
+
+        Raises:
+            RecipeError: the size is no multiple of a patch.
+        """
+        if cell_px % patch_px:
+            raise RecipeError(
+                f"mask_cell_px={cell_px} is no multiple of patch_px={patch_px}; "
+                f"use {patch_px * max(1, round(cell_px / patch_px))}"
+            )
+        return cls(grid, cell_px // patch_px)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells down and across, those cut by the edge included."""
+        return -(-self.grid[0] // self.side), -(-self.grid[1] // self.side)
+
+    @property
+    def count(self) -> int:
+        """Cells of an image."""
+        return self.shape[0] * self.shape[1]
+
+    def count_hidden(self, share: float) -> int:
+        """Count the patches of a share of the cells, cells and patches rounded up.
+
+        >>> Cells(grid=(14, 14), side=2).count_hidden(0.6)
+        120
+        """
+        cells = math.ceil(self.count * share - 1e-6)
+        return -(-self.grid[0] * self.grid[1] * cells // self.count)
+
+    def order(self, noise: Float[Tensor, "B cells"]) -> Float[Tensor, "B N"]:
+        """Order patches by the rank of their cell's noise, as numbers in [0, 1)."""
+        # Ranks, not noise: two cells with equal noise must not be mixed.
+        rank = noise.argsort(dim=1, stable=True).argsort(dim=1, stable=True) / self.count
+        wide = rank.reshape(-1, *self.shape).repeat_interleave(self.side, dim=1)
+        wide = wide.repeat_interleave(self.side, dim=2)
+        return wide[:, : self.grid[0], : self.grid[1]].flatten(1)
 
 
 @dataclass(frozen=True)

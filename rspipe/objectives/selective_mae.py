@@ -20,6 +20,7 @@ from rspipe.objectives.masking import (
     mix_at,
     others,
 )
+from rspipe.objectives.targets import Normalise
 from rspipe.recipe import Strict
 
 Selection = Literal["hog_topk", "hog_sample", "random"]
@@ -44,7 +45,7 @@ class SelectiveMAEConfig(Strict):
     decoder_width: int = Field(default=512, gt=0)
     decoder_depth: int = Field(default=12, gt=0)
     decoder_heads: int = Field(default=16, gt=0)
-    normalise_targets: bool = True
+    normalise: Normalise = "patch"
 
     @model_validator(mode="after")
     def _fits(self) -> "SelectiveMAEConfig":
@@ -72,7 +73,7 @@ class SelectiveMAE(Objective):
     Config: ClassVar[type[Strict]] = SelectiveMAEConfig
 
     def __init__(self, config: SelectiveMAEConfig, encoder: EncoderConfig) -> None:
-        super().__init__(encoder, config.normalise_targets)
+        super().__init__(encoder, config.normalise)
         self.config = config
         visible = 1 - config.mask_ratio
         self.kept = count_share(encoder.patches, visible)

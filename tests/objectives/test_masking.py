@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rspipe.objectives.masking import (
+    Cells,
     Mix,
     count_share,
     grow_from_seeds,
@@ -96,3 +97,36 @@ def test_others_is_the_complement():
 def test_shares_are_counted_in_decimal(patches, share, want):
     assert count_share(patches, share) == want
     assert count_share(patches, 1 - (1 - share)) == want
+
+
+@given(
+    grid=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    side=st.integers(1, 4),
+    share=st.floats(0.05, 0.95),
+    seed=st.integers(0, 99),
+)
+def test_cells_are_hidden_whole_but_for_one_at_the_limit(grid, side, share, seed):
+    cells = Cells(grid, side)
+    noise = torch.rand(3, cells.count, generator=torch.Generator().manual_seed(seed)).round(
+        decimals=1
+    )
+    hidden = cells.count_hidden(share)
+    patches = grid[0] * grid[1]
+    assert share * patches - 1e-3 <= hidden <= patches
+    cut_allowed = any(length % side for length in grid)
+    for order in cells.order(noise):
+        ids = order.argsort(stable=True)[patches - hidden :]
+        cell_of = (torch.arange(patches) // grid[1] // side) * cells.shape[1] + (
+            torch.arange(patches) % grid[1]
+        ) // side
+        sizes = cell_of.bincount()
+        found = cell_of[ids].bincount(minlength=cells.count)
+        cut = (found > 0) & (found < sizes)
+        assert cut.sum() <= int(cut_allowed)
+
+
+def test_every_cell_is_hidden_as_often_as_another():
+    cells = Cells((4, 6), 2)
+    order = cells.order(torch.rand(3000, 6, generator=torch.Generator().manual_seed(0)))
+    often = (order.argsort(dim=1, stable=True)[:, 8:].flatten().bincount() / 3000).reshape(4, 6)
+    torch.testing.assert_close(often, torch.full((4, 6), 4 / 6), rtol=0, atol=0.04)
