@@ -1,0 +1,38 @@
+"""An encoder at another image size than it was trained at."""
+
+import torch
+from timm.layers import resample_abs_pos_embed
+
+from rspipe.models.encoder import Encoder
+
+
+def at_size(encoder: Encoder, size_px: int | tuple[int, int]) -> Encoder:
+    """Copy an encoder, so that it reads images of another size.
+
+    Positions are interpolated, bicubic and antialiased; the class token keeps its own. At the
+    size that it has, the copy computes the very same.
+
+    Args:
+        encoder: left as it is; the copy shares no tensor with it.
+        size_px: side of square images, or (height, width); a multiple of the patch.
+
+    Raises:
+        ValueError: the size is no multiple of the patch.
+
+    Source: Bao et al. 2022 (BEiT), arXiv:2106.08254, and the detectors and segmenters after it.
+    """
+    config = type(encoder.config).model_validate(
+        {**encoder.config.model_dump(), "img_px": size_px}
+    )
+    state = {name: tensor.detach().clone() for name, tensor in encoder.vit.state_dict().items()}
+    state["pos_embed"] = resample_abs_pos_embed(
+        state["pos_embed"],
+        new_size=list(config.grid),
+        old_size=list(encoder.config.grid),
+        num_prefix_tokens=1,
+    )
+    copy = Encoder.random(config, seed=0)
+    copy.vit.load_state_dict(state, strict=True)
+    device = next(encoder.parameters()).device
+    with torch.no_grad():
+        return copy.to(device).train(encoder.training)

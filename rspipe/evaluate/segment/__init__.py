@@ -1,0 +1,1 @@
+"""Segmentation of pixels: heads, crops, training and sliding windows."""
