@@ -3,7 +3,7 @@
 `EVALUATORS` is the whole list of protocols; `runner.evaluate` runs a recipe.
 """
 
-from rspipe.evaluate.base import EvalResult, Evaluator
+from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator
 from rspipe.evaluate.classification import (
     KnnClassifier,
     LinearClassifier,
@@ -13,7 +13,7 @@ from rspipe.evaluate.detection import DenseDetection
 from rspipe.evaluate.segmentation import LinearSegmentation
 from rspipe.schema import Task
 
-EVALUATORS: dict[tuple[Task, str], type[Evaluator]] = {
+EVALUATORS: dict[tuple[Task, str], type[Evaluator] | type[PixelEvaluator]] = {
     (evaluator.task, evaluator.protocol): evaluator
     for evaluator in (
         KnnClassifier,
@@ -24,4 +24,4 @@ EVALUATORS: dict[tuple[Task, str], type[Evaluator]] = {
     )
 }
 
-__all__ = ["EVALUATORS", "EvalResult", "Evaluator"]
+__all__ = ["EVALUATORS", "EvalResult", "Evaluator", "PixelEvaluator"]

@@ -1,6 +1,7 @@
 """What an evaluator is, and the row that it fills."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,7 @@ from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import What
 from rspipe.evaluate.features import Features
 from rspipe.evaluate.uncertainty import Estimates
+from rspipe.models.encoder import Encoder
 from rspipe.recipe import Strict
 from rspipe.schema import Task
 
@@ -134,3 +136,32 @@ class Evaluator(Protocol):
 
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Fit on the train part of every fold, predict the test part, score all predictions."""
+
+
+@runtime_checkable
+class PixelEvaluator(Protocol):
+    """One protocol that reads images itself, crop by crop, and may train the encoder.
+
+    No features are made for it. What it cannot read it notes in `Scores.unreadable`, images as
+    well as masks.
+    """
+
+    task: ClassVar[Task]
+    protocol: ClassVar[str]
+    metric: ClassVar[str]
+    convention: ClassVar[str]
+
+    def __init__(self, what: What, device: torch.device) -> None: ...
+
+    @property
+    def settings(self) -> Strict:
+        """The part of the recipe that changes this evaluator's numbers."""
+
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
+        """Train on the train part of every fold, predict the test part, score all predictions.
+
+        Args:
+            benchmark: with images that may turn out unreadable.
+            encoder: left as it is: what trains is a copy.
+            work: a folder of this cell alone, for checkpoints and predictions; it may not exist.
+        """

@@ -77,10 +77,10 @@ class Pyramid(nn.Module):
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Levels:
         """Encode normalised images; see the module for the layout of the result."""
-        h, w = self.encoder.config.grid
         found = tap(self.encoder, images, self.taps, self.class_token)
-        maps = [tokens.transpose(1, 2).unflatten(2, (h, w)) for tokens in found]
-        levels: Levels = self.adapter(maps)
+        levels: Levels = self.adapter(
+            [to_map(tokens, self.encoder.config.grid) for tokens in found]
+        )
         return levels
 
 
@@ -98,6 +98,11 @@ def tap(
         if number in taps:
             behind[number] = x[:, 1:] if class_token else x
     return [behind[number] for number in taps]
+
+
+def to_map(tokens: Float[Tensor, "B N D"], grid: tuple[int, int]) -> Float[Tensor, "B D h w"]:
+    """Lay patch tokens out as the map that they are of."""
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)
 
 
 class Adapter(nn.Module):
@@ -121,12 +126,14 @@ class Adapter(nn.Module):
         return dict(zip(LEVELS, made, strict=True))
 
 
-class ChannelNorm(nn.LayerNorm):
+class ChannelNorm(nn.Module):
     """LayerNorm over the channels of each pixel of a map, epsilon 1e-6."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, eps=1e-6)
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=1e-6)
 
-    def forward(self, input: Float[Tensor, "B D h w"]) -> Float[Tensor, "B D h w"]:
+    def forward(self, pixels: Float[Tensor, "B D h w"]) -> Float[Tensor, "B D h w"]:
         """Normalise."""
-        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        normed: Tensor = self.norm(pixels.permute(0, 2, 3, 1))
+        return normed.permute(0, 3, 1, 2)

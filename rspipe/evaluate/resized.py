@@ -1,9 +1,7 @@
 """An encoder at another image size than it was trained at."""
 
-import torch
-from timm.layers import resample_abs_pos_embed
-
 from rspipe.models.encoder import Encoder
+from rspipe.models.positions import resize_positions
 
 
 def at_size(encoder: Encoder, size_px: int | tuple[int, int]) -> Encoder:
@@ -21,18 +19,11 @@ def at_size(encoder: Encoder, size_px: int | tuple[int, int]) -> Encoder:
 
     Source: Bao et al. 2022 (BEiT), arXiv:2106.08254, and the detectors and segmenters after it.
     """
-    config = type(encoder.config).model_validate(
-        {**encoder.config.model_dump(), "img_px": size_px}
-    )
+    config = type(encoder.config).model_validate({**encoder.config.model_dump(), "img_px": size_px})
     state = {name: tensor.detach().clone() for name, tensor in encoder.vit.state_dict().items()}
-    state["pos_embed"] = resample_abs_pos_embed(
-        state["pos_embed"],
-        new_size=list(config.grid),
-        old_size=list(encoder.config.grid),
-        num_prefix_tokens=1,
-    )
+    state["pos_embed"] = resize_positions(state["pos_embed"], encoder.config.grid, config.grid)
     copy = Encoder.random(config, seed=0)
     copy.vit.load_state_dict(state, strict=True)
+    copy.checkpointed = encoder.checkpointed
     device = next(encoder.parameters()).device
-    with torch.no_grad():
-        return copy.to(device).train(encoder.training)
+    return copy.to(device).train(encoder.training)

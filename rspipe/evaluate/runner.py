@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rspipe.errors import MissingDependency, RecipeError
 from rspipe.evaluate import EVALUATORS
-from rspipe.evaluate.base import EvalResult, Evaluator, Scores, UndefinedScore
+from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
@@ -43,7 +43,7 @@ class Cell:
 
     label: str
     """Of the encoder."""
-    evaluator: Evaluator
+    evaluator: Evaluator | PixelEvaluator
     fingerprint: str
 
 
@@ -102,10 +102,19 @@ def judge(
         f"{len(benchmark.classes)} classes, {len(still_open)} of {len(cells)} cells to do"
     )
     if still_open:
-        wanted = {cell.label: encoders[cell.label].encoder for cell in still_open}
-        found = extract(benchmark, wanted, recipe.what, recipe.how.batch, device)
+        wanted = {
+            cell.label: encoders[cell.label].encoder
+            for cell in still_open
+            if not isinstance(cell.evaluator, PixelEvaluator)
+        }
+        found = (
+            extract(benchmark, wanted, recipe.what, recipe.how.batch, device)
+            if wanted
+            else Extraction(benchmark, {})
+        )
         for cell in still_open:
-            row, scores = _fill(cell, found, encoders[cell.label], recipe.what)
+            work = store.folder / f"{cell.fingerprint}.work"
+            row, scores = _fill(cell, found, encoders[cell.label], recipe.what, work)
             store.save(row, scores)
             rows[cell.fingerprint] = row
     return [row for row in rows.values() if row is not None]
@@ -193,7 +202,9 @@ def _cells(
     ]
 
 
-def _cell_name(benchmark: Benchmark, judged: Judged, evaluator: Evaluator, what: What) -> str:
+def _cell_name(
+    benchmark: Benchmark, judged: Judged, evaluator: Evaluator | PixelEvaluator, what: What
+) -> str:
     """Fingerprint everything that changes a cell's number, and nothing else."""
     return fingerprint(
         CELL_VERSION,
@@ -205,7 +216,7 @@ def _cell_name(benchmark: Benchmark, judged: Judged, evaluator: Evaluator, what:
 
 
 def _fill(
-    cell: Cell, found: Extraction, judged: Judged, what: What
+    cell: Cell, found: Extraction, judged: Judged, what: What, work: Path
 ) -> tuple[EvalResult, Scores | None]:
     """Run one cell; a benchmark that allows no score gives a row that says why."""
     row = _empty_row(cell, found, judged, what)
@@ -215,7 +226,10 @@ def _fill(
         return _without_score(row, f"{lack}; {len(found.unreadable)} unreadable, {faults}"), None
     started = time.perf_counter()
     try:
-        scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
+        if isinstance(cell.evaluator, PixelEvaluator):
+            scores = cell.evaluator.run_on_pixels(found.benchmark, judged.encoder, work)
+        else:
+            scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
     except UndefinedScore as error:
         return _without_score(row, str(error)), None
     if math.isnan(scores.value):
@@ -229,7 +243,9 @@ def _with_score(row: EvalResult, found: Extraction, scores: Scores, elapsed_s: f
     scored = [
         i
         for i in found.benchmark.tested
-        if records[i].annotation.mask_path not in scores.unreadable
+        if scores.unreadable.keys().isdisjoint(
+            (records[i].source_path, records[i].annotation.mask_path)
+        )
     ]
     updates = {
         "value": scores.value,

@@ -1,13 +1,14 @@
 import csv
 import json
 import shutil
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from rspipe.errors import RecipeError, WeightsError
 from rspipe.evaluate import EVALUATORS, runner
-from rspipe.evaluate.base import EvalResult
+from rspipe.evaluate.base import EvalResult, Scores
 from rspipe.evaluate.runner import evaluate
 from tests.evaluate.native_sets import (
     write_boxes,
@@ -179,3 +180,36 @@ def test_knn_on_real_scenes_is_above_chance(real_data, recipe):
     (row,) = rows_of(out)
     assert (row.n_train, row.n_test, row.n_classes) == (640, 160, 10)
     assert row.ci_low > 0.15
+
+
+class ReadsPixels:
+    """Scores the share of test images that it can open; leaves a file in its folder."""
+
+    task, protocol, metric, convention = "segmentation", "pixels", "share", "for a test"
+    encoders: ClassVar = []
+
+    def __init__(self, what, device):
+        self.what = what
+
+    @property
+    def settings(self):
+        return self.what.bootstrap
+
+    def run_on_pixels(self, benchmark, encoder, work):
+        work.mkdir(parents=True)
+        (work / "seen").write_text(benchmark.name)
+        self.encoders.append(encoder)
+        lost = benchmark.records[benchmark.folds[0].test[0]].source_path
+        return Scores(value=0.5, ci_low=0.4, ci_high=0.6, unreadable={lost: "torn"})
+
+
+def test_protocol_that_reads_pixels_gets_the_encoder_and_no_features(native, recipe, monkeypatch):
+    monkeypatch.setitem(EVALUATORS, ("segmentation", "pixels"), ReadsPixels)
+    monkeypatch.setattr(runner, "extract", None)
+    what = {"protocols": {"segmentation": ["pixels"]}}
+    out = evaluate(recipe(native, what, benchmarks=["roofs"]))
+    trained, random = rows_of(out)
+    assert (trained.value, trained.n_test, trained.n_unreadable) == (0.5, 5, 1)
+    assert (out / "cells" / f"{trained.cell}.work" / "seen").read_text() == "roofs"
+    assert trained.cell != random.cell
+    assert len({id(encoder) for encoder in ReadsPixels.encoders}) == 2

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rspipe.evaluate.pyramid import LEVELS, Levels
+from rspipe.evaluate.pyramid import LEVELS, Levels, to_map
 from rspipe.evaluate.segment.upernet import Classifier
 from rspipe.models.encoder import Encoder
 
@@ -19,7 +19,7 @@ class TokenMap(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"]) -> Levels:
         """Encode normalised images, class token included, as in pre-training."""
         tokens = self.encoder.tokens(images, final_norm=True)[:, 1:]
-        return {LEVELS[0]: tokens.transpose(1, 2).unflatten(2, self.encoder.config.grid)}
+        return {LEVELS[0]: to_map(tokens, self.encoder.config.grid)}
 
 
 class LinearHead(nn.Module):

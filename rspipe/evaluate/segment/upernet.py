@@ -64,7 +64,8 @@ class AuxiliaryFCN(nn.Module):
     """A shallow head on the third level, for a second loss in training.
 
     One 3 x 3 convolution to 256 channels, dropout, 1 x 1. The published recipes for plain vision
-    transformers on LoveDA and SpaceNet have none; mmsegmentation's own UPerNet configs weigh it 0.4.
+    transformers on LoveDA and SpaceNet have none; mmsegmentation's own UPerNet configs weigh it
+    by 0.4.
 
     Source: Long et al. 2015, arXiv:1411.4038; layers as mmsegmentation's FCNHead with one
     convolution.
