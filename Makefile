@@ -80,8 +80,8 @@ bench-duplicates: $(READY) ## Planted copies found and missed, beside imagehash 
 bench-scale: $(READY) ## A 1 GB scene and 200,000 tiles: seconds by stage, peak memory
 	$(RUN)python -m tests.benchmarks.bench_scale
 
-bench-pretrain: $(READY) ## MAE and SelectiveMAE, images/s, MACs, memory
-	$(RUN)python -m tests.benchmarks.bench_pretrain
+bench-pretrain: $(READY) ## MAE, CrossMAE, SelectiveMAE for ViT-S/B/L: images/s, MACs, memory
+	$(RUN)python -m tests.benchmarks.bench_pretrain $(ARGS)
 
 clean: ## Delete the demo's outputs (not the environment)
 	rm -rf data/demo data/stages data/corpus/demo data/runs/demo* data/results/demo
