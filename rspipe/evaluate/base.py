@@ -52,6 +52,14 @@ class EvalResult(Strict):
     n_test: int | None = None
     n_classes: int | None = None
     n_folds: int | None = None
+    n_audited: int | None = None
+    """Test images that were compared with what the encoder was trained on; null: unknown."""
+    n_leaked: int | None = None
+    """Those of them that it holds; `extra.contamination` names them."""
+    clean_value: float | None = None
+    """The score without the leaked images."""
+    clean_ci_low: float | None = None
+    clean_ci_high: float | None = None
     n_unreadable: int | None = None
     """Listed images that could not be decoded; `results.json` names them in `extra`."""
     pooling: str | None = None
@@ -80,6 +88,8 @@ class Scores:
     """JSON-able predictions of a few test images."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Masks that could not be read, and why; their images neither trained nor were scored."""
+    estimates: Estimates | None = None
+    """What the scores were read from: it can score some of the images alone."""
 
     @classmethod
     def from_estimates(
@@ -116,6 +126,7 @@ class Scores:
                 "per_class_ci": {name: list(triple[1:]) for name, triple in of_classes.items()},
             },
             arrays=arrays or {},
+            estimates=found,
         )
 
 

@@ -63,6 +63,10 @@ class Benchmark:
         """Positions of all scored images, fold after fold."""
         return np.concatenate([fold.test for fold in self.folds])
 
+    def tested_paths(self) -> list[str]:
+        """Paths of all scored images, fold after fold."""
+        return [self.records[i].source_path for i in self.tested]
+
     def used(self) -> Int[np.ndarray, " n"]:
         """Positions of all images that train or are scored, sorted."""
         parts = [part for fold in self.folds for part in (fold.train, fold.test)]

@@ -110,6 +110,9 @@ class EvalRecipe(Strict):
     """Folder whose subfolders are data sets in their published layouts."""
     benchmarks: Literal["auto"] | tuple[str, ...] = "auto"
     """Names of subfolders; `auto`: every labelled one whose card declares benchmark splits."""
+    contamination: Literal["auto", "none"] | tuple[str, ...] = "auto"
+    """What tells which test images the encoder may have seen: folders of audits (`rspipe audit
+    CORPUS --against BENCHMARK`) and of corpora. `auto`: the corpus of the run, if it is there."""
     out: str | None = None
     """Folder of the results; null: data/results/<name>."""
     what: What = What()

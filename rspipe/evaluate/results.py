@@ -64,7 +64,15 @@ def to_table(rows: Sequence[EvalResult]) -> str:
 def _with_interval(row: EvalResult) -> str:
     if row.ci_low is None:
         return f"{row.value:.3f} [one image]"
-    return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
+    return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]{_clean(row)}"
+
+
+def _clean(row: EvalResult) -> str:
+    """Say what the score is without leaked images, where any leaked."""
+    if not row.n_leaked:
+        return ""
+    clean = "undefined" if row.clean_value is None else f"{row.clean_value:.3f}"
+    return f", without {row.n_leaked} leaked: {clean}"
 
 
 def _cell_of(row: EvalResult) -> str:

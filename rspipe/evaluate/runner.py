@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import typer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator, Scores, 
 from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
+from rspipe.evaluate.contamination import Contamination, Exposure, corpus_of_run
 from rspipe.evaluate.features import Extraction, extract
 from rspipe.evaluate.results import to_table, write_results
 from rspipe.io.tables import remove_partials
@@ -67,6 +69,7 @@ def evaluate(recipe: EvalRecipe) -> Path:
     check_protocols(recipe.what)
     device = pick_device(recipe.how.device)
     encoders = load_encoders(recipe, device)
+    contamination = Contamination(_contamination_sources(recipe))
     store = CellStore(out / "cells")
     remove_partials(out)
     rows: list[EvalResult] = []
@@ -77,7 +80,8 @@ def evaluate(recipe: EvalRecipe) -> Path:
             if isinstance(benchmark, Skipped):
                 rows.append(_skipped(benchmark))
             else:
-                rows += judge(benchmark, encoders, recipe, store, device)
+                exposure = contamination.of(benchmark.name, benchmark.tested_paths())
+                rows += judge(benchmark, encoders, recipe, store, device, exposure)
             timings[benchmark.name] = round(time.perf_counter() - before, 3)
     timings["total"] = round(time.perf_counter() - started, 3)
     write_results(out, recipe, rows, timings)
@@ -92,9 +96,10 @@ def judge(
     recipe: EvalRecipe,
     store: CellStore,
     device: torch.device,
+    exposure: Exposure | None = None,
 ) -> list[EvalResult]:
     """Fill every cell of one benchmark; features are made only for encoders with open cells."""
-    cells = _cells(benchmark, encoders, recipe.what, device)
+    cells = _cells(benchmark, encoders, recipe.what, device, exposure)
     rows = {cell.fingerprint: store.load(cell.fingerprint) for cell in cells}
     still_open = [cell for cell in cells if rows[cell.fingerprint] is None]
     typer.echo(
@@ -115,6 +120,8 @@ def judge(
         for cell in still_open:
             work = store.folder / f"{cell.fingerprint}.work"
             row, scores = _fill(cell, found, encoders[cell.label], recipe.what, work)
+            if scores is not None and exposure is not None:
+                row = with_clean_score(row, found, scores, exposure)
             store.save(row, scores)
             rows[cell.fingerprint] = row
     return [row for row in rows.values() if row is not None]
@@ -191,19 +198,27 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 def _cells(
-    benchmark: Benchmark, encoders: Mapping[str, Judged], what: What, device: torch.device
+    benchmark: Benchmark,
+    encoders: Mapping[str, Judged],
+    what: What,
+    device: torch.device,
+    exposure: Exposure | None,
 ) -> list[Cell]:
     protocols: tuple[str, ...] = getattr(what.protocols, benchmark.task)
     evaluators = [EVALUATORS[benchmark.task, name](what, device) for name in protocols]
     return [
-        Cell(label, evaluator, _cell_name(benchmark, judged, evaluator, what))
+        Cell(label, evaluator, _cell_name(benchmark, judged, evaluator, what, exposure))
         for evaluator in evaluators
         for label, judged in encoders.items()
     ]
 
 
 def _cell_name(
-    benchmark: Benchmark, judged: Judged, evaluator: Evaluator | PixelEvaluator, what: What
+    benchmark: Benchmark,
+    judged: Judged,
+    evaluator: Evaluator | PixelEvaluator,
+    what: What,
+    exposure: Exposure | None,
 ) -> str:
     """Fingerprint everything that changes a cell's number, and nothing else."""
     return fingerprint(
@@ -212,6 +227,7 @@ def _cell_name(
         judged.sha256,
         evaluator.settings,
         what.model_dump(mode="json", include={"pooling", "seed", "bootstrap"}),
+        exposure.to_json() if exposure else None,
     )
 
 
@@ -239,14 +255,6 @@ def _fill(
 
 def _with_score(row: EvalResult, found: Extraction, scores: Scores, elapsed_s: float) -> EvalResult:
     unreadable = {**found.unreadable, **scores.unreadable}
-    records = found.benchmark.records
-    scored = [
-        i
-        for i in found.benchmark.tested
-        if scores.unreadable.keys().isdisjoint(
-            (records[i].source_path, records[i].annotation.mask_path)
-        )
-    ]
     updates = {
         "value": scores.value,
         "ci_low": scores.ci_low,
@@ -254,10 +262,59 @@ def _with_score(row: EvalResult, found: Extraction, scores: Scores, elapsed_s: f
         "per_class": scores.per_class,
         "extra": {**row.extra, **scores.extra, "unreadable": unreadable},
         "n_unreadable": len(unreadable),
-        "n_test": len(scored),
+        "n_test": len(_scored_paths(found, scores)),
         "elapsed_s": round(elapsed_s, 3),
     }
     return row.model_copy(update=updates)
+
+
+def with_clean_score(
+    row: EvalResult, found: Extraction, scores: Scores, exposure: Exposure
+) -> EvalResult:
+    """Add how many test images leaked, and the score without them.
+
+    The head is the one that was trained for the plain score; only the scored images differ. An
+    encoder that saw no corpus gets the same images taken out: the baseline of the difference.
+    """
+    paths = _scored_paths(found, scores)
+    clean = np.array([i for i, path in enumerate(paths) if path not in exposure.leaked], np.int64)
+    updates: dict[str, object] = {
+        "n_audited": sum(path in exposure.audited for path in paths),
+        "n_leaked": len(paths) - len(clean),
+        "extra": {**row.extra, "contamination": exposure.to_json()},
+    }
+    if len(clean) == len(paths):
+        updates |= {"clean_value": row.value, "clean_ci_low": row.ci_low}
+        updates["clean_ci_high"] = row.ci_high
+    elif scores.estimates is not None and len(clean):
+        if scores.estimates.n != len(paths):
+            raise ValueError(f"{row.protocol} scored {scores.estimates.n} of {len(paths)} images")
+        ends = scores.estimates.of(clean)
+        names = ("clean_value", "clean_ci_low", "clean_ci_high")
+        for name, values in zip(names, (ends.values, ends.low, ends.high), strict=True):
+            updates[name] = None if np.isnan(values[0]) else float(values[0])
+    return row.model_copy(update=updates)
+
+
+def _scored_paths(found: Extraction, scores: Scores) -> list[str]:
+    """Paths of the test images in the order of the scores' statistic."""
+    records = found.benchmark.records
+    return [
+        records[i].source_path
+        for i in found.benchmark.tested
+        if scores.unreadable.keys().isdisjoint(
+            (records[i].source_path, records[i].annotation.mask_path)
+        )
+    ]
+
+
+def _contamination_sources(recipe: EvalRecipe) -> tuple[str, ...]:
+    if recipe.contamination == "none":
+        return ()
+    if recipe.contamination == "auto":
+        corpus = corpus_of_run(Path(recipe.encoder))
+        return (corpus,) if corpus is not None else ()
+    return tuple(recipe.contamination)
 
 
 def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> EvalResult:

@@ -1,7 +1,7 @@
 """How far a score would move with other test images: percentile bootstrap over images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,6 +19,10 @@ class Estimates:
     values: Values
     low: Values
     high: Values
+    n: int
+    """Images that were scored."""
+    of: Callable[[Indices], "Estimates"] = field(repr=False, compare=False)
+    """The same scores, from some of these images alone."""
 
 
 def bootstrap(
@@ -36,14 +40,19 @@ def bootstrap(
     undefined (a class drew no image) are left out of that score's interval. One image
     has no interval.
     """
+
+    def some(images: Indices) -> Estimates:
+        return bootstrap(lambda drawn: statistic(images[drawn]), len(images), resamples, seed)
+
     values = statistic(np.arange(n))
     if n < 2:
         unknown = np.full_like(values, np.nan)
-        return Estimates(values, unknown, unknown)
+        return Estimates(values, unknown, unknown, n, some)
     rng = np.random.default_rng(seed)
     draws = np.stack([statistic(rng.integers(0, n, size=n)) for _ in range(resamples)])
     # A column without any number would make nanquantile warn; zeros stand in and are blanked.
     hollow = np.isnan(draws).all(axis=0)
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(np.where(hollow, 0.0, draws), (tail, 1 - tail), axis=0)
-    return Estimates(values, np.where(hollow, np.nan, low), np.where(hollow, np.nan, high))
+    low, high = (np.where(hollow, np.nan, ends) for ends in (low, high))
+    return Estimates(values, low, high, n, some)

@@ -69,6 +69,11 @@ class ScoreRow:
     scores: Mapping[str, Score]
     n_train: int | None
     n_test: int | None
+    n_audited: int | None
+    """Test images that were compared with the encoder's corpus; None: nobody looked."""
+    n_leaked: int | None
+    clean: Mapping[str, Score]
+    """The scores without the leaked images."""
     drawing: Markup
 
     @property
@@ -168,10 +173,10 @@ def _axis(done: Sequence[Row]) -> tuple[float, float]:
     return math.floor(10 * min(ends)) / 10, math.ceil(10 * max(ends)) / 10
 
 
-def _score(row: Row) -> Score:
+def _score(row: Row, which: str = "") -> Score:
     """Read a value; where there is no interval it shrinks to the value."""
-    value = float(row["value"])
-    low, high = row.get("ci_low"), row.get("ci_high")
+    value = float(row[f"{which}value"])
+    low, high = row.get(f"{which}ci_low"), row.get(f"{which}ci_high")
     return Score(value, value if low is None else low, value if high is None else high)
 
 
@@ -190,6 +195,13 @@ def _score_row(
         scores=scores,
         n_train=row.get("n_train"),
         n_test=row.get("n_test"),
+        n_audited=row.get("n_audited"),
+        n_leaked=row.get("n_leaked"),
+        clean={
+            encoder: _score(one, "clean_")
+            for encoder, one in lines.items()
+            if one.get("clean_value") is not None
+        },
         drawing=figures.interval(drawn, axis),
     )
 
