@@ -2,11 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rspipe.corpus.format import MANIFEST, ledger_paths, shard_paths
 from rspipe.errors import CorpusError
@@ -15,25 +17,31 @@ from rspipe.io.places import Place, arrow_source, place
 from rspipe.io.tables import read_json, read_tables
 from rspipe.schema import LEDGER_SCHEMA, SCHEMA_VERSION
 
+_KEPT_GROUPS = 8
+_FOOTERS_AT_ONCE = 16
+
 
 class Corpus:
     """A corpus on disk. Rows are numbered 0..len-1 over its shards, in order.
 
-    Only the footers are read when it is opened; row groups are read when asked for, and the last
-    few are kept, so memory does not grow with the corpus.
+    Only the footers are read when it is opened, and of them only how many rows each row group has
+    is kept. Row groups are read when asked for, each from a file opened for it: no file stays open,
+    and threads may read at once. `image_bytes` and `images` keep the last few.
     """
 
     def __init__(self, path: Place, manifest: dict[str, Any], shards: Sequence[Place]) -> None:
         self.path = path
         self.manifest = manifest
-        self._files = [_open_shard(shard) for shard in shards]
-        groups = [
-            (file, group, pq_file.metadata.row_group(group).num_rows)
-            for file, pq_file in enumerate(self._files)
-            for group in range(pq_file.metadata.num_row_groups)
+        self._shards = list(shards)
+        with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
+            counts = list(pool.map(_rows_of_groups, self._shards))
+        self._groups = [
+            (shard, group) for shard, rows in enumerate(counts) for group in range(len(rows))
         ]
-        self._groups = [(file, group) for file, group, _ in groups]
-        self._starts = np.cumsum([0, *(rows for _, _, rows in groups)])
+        self.group_starts: NDArray[np.int64] = np.cumsum(
+            [0, *(rows for groups in counts for rows in groups)], dtype=np.int64
+        )
+        """First row of each row group, and the number of rows at the end."""
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
 
     @classmethod
@@ -47,7 +55,7 @@ class Corpus:
         return cls(path, read_manifest(path), shard_paths(path))
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return int(self.group_starts[-1])
 
     @property
     def fingerprint(self) -> str:
@@ -56,7 +64,30 @@ class Corpus:
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """Read whole columns (leave `image` out unless the corpus is small)."""
-        return pa.concat_tables([file.read(columns=list(columns)) for file in self._files])
+        return pa.concat_tables([_open_shard(s).read(columns=list(columns)) for s in self._shards])
+
+    def group(self, index: int, columns: Sequence[str]) -> pa.Table:
+        """Read columns of one row group, those in a struct by dotted names: `image.bytes`.
+
+        Raises:
+            CorpusError: the shard is gone or broken.
+        """
+        shard, group = self._groups[index]
+        file = _open_shard(self._shards[shard])
+        try:
+            # The caller's threads are those that it wants; a corpus has no columns to share out.
+            return file.read_row_group(group, columns=list(columns), use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise CorpusError(
+                f"{self._shards[shard]}: row group {group} cannot be read ({error}); find what is "
+                "broken with `rspipe corpus verify`"
+            ) from error
+
+    def tile_ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the names of some tiles, in the order asked for; only their groups are read."""
+        wanted = [self._locate(row) for row in rows]
+        ids = {g: self.group(g, ["tile_id"])["tile_id"] for g in {group for group, _ in wanted}}
+        return [ids[group][row].as_py() for group, row in wanted]
 
     def ledger(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read the ledger: what became of every file and every tile."""
@@ -67,11 +98,9 @@ class Corpus:
         """Return the encoded images of some rows, in the order asked for."""
         found: dict[int, bytes] = {}
         for row in sorted(set(rows)):
-            index = int(np.searchsorted(self._starts, row, side="right")) - 1
-            if not 0 <= row < len(self):
-                raise IndexError(f"row {row} of a corpus of {len(self)}")
-            column = self._group(index)["image"].combine_chunks()
-            found[row] = column.field("bytes")[row - int(self._starts[index])].as_py()
+            group, within = self._locate(row)
+            column = self._cached(group)["image"].combine_chunks()
+            found[row] = column.field("bytes")[within].as_py()
         return [found[row] for row in rows]
 
     def images(self, rows: Sequence[int]) -> list[Pixels]:
@@ -80,11 +109,16 @@ class Corpus:
         names = (f"{self.path}, row {row}" for row in rows)
         return [to_rgb(decode(d, name)) for d, name in zip(data, names, strict=True)]
 
-    def _group(self, index: int) -> pa.Table:
+    def _locate(self, row: int) -> tuple[int, int]:
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of a corpus of {len(self)}")
+        group = int(np.searchsorted(self.group_starts, row, side="right")) - 1
+        return group, row - int(self.group_starts[group])
+
+    def _cached(self, index: int) -> pa.Table:
         if index not in self._cache:
-            file, group = self._groups[index]
-            self._cache[index] = self._files[file].read_row_group(group, columns=["image"])
-            while len(self._cache) > 8:
+            self._cache[index] = self.group(index, ["image"])
+            while len(self._cache) > _KEPT_GROUPS:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(index)
         return self._cache[index]
@@ -105,6 +139,11 @@ def read_manifest(corpus: Place) -> dict[str, Any]:
             f"v{SCHEMA_VERSION}; rebuild it with `make curate`"
         )
     return manifest
+
+
+def _rows_of_groups(shard: Place) -> list[int]:
+    metadata = _open_shard(shard).metadata
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 
 def _open_shard(shard: Place) -> pq.ParquetFile:

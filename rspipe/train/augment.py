@@ -1,17 +1,31 @@
-"""Views of a tile: a crop, a mirror image, a quarter turn. A pure function of a seed."""
+"""Views of a tile: a crop, a mirror image, a quarter turn. A pure function of seed and place.
+
+What is drawn is drawn for many tiles at once and before any is decoded, so that only what the crop
+needs is decoded.
+"""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Int32, UInt8
 from PIL import Image
 
+from rspipe.objectives import Draws
 from rspipe.recipe import Strict
 
 Pixels = UInt8[np.ndarray, "H W C"]
+Regions = Int32[np.ndarray, "H W"]
 
 _ASPECT = (3 / 4, 4 / 3)
 _TRIES = 10
+# So that views are drawn apart from the masks of the same images.
+_SEED_OF_VIEWS = 2**40
+_MOST_VECTOR_BANDS = 4
+"""Bands that torch resizes at once, where they are 3 or 4."""
 
 
 class Augment(Strict):
@@ -23,55 +37,146 @@ class Augment(Strict):
     quarter_turns: bool = True
 
 
-def view(
-    image: Pixels, size_px: tuple[int, int], augment: Augment, rng: np.random.Generator
-) -> Pixels:
-    """Cut a random crop, resize it (bicubic), and maybe mirror and turn it.
+@dataclass(frozen=True)
+class View:
+    """How a view is made of a tile: a box is cut, resized, mirrored and turned."""
+
+    box: tuple[int, int, int, int]
+    """y0, x0, y1, x1 in px of the tile."""
+    size_px: tuple[int, int]
+    """Height, width of the view."""
+    is_mirrored: bool = False
+    turns: int = 0
+    """Quarter turns, counter-clockwise, after the mirror."""
+
+    @property
+    def upright_px(self) -> tuple[int, int]:
+        """Height, width before it is turned."""
+        return self.size_px[::-1] if self.turns % 2 else self.size_px
+
+    def of_pixels(self, crop: Pixels) -> Pixels:
+        """Resize the pixels in the box (bicubic, antialiased), mirror and turn them."""
+        return self._oriented(_resize(crop, self.upright_px), _transposed)
+
+    def of_regions(self, regions: Regions) -> Regions:
+        """Cut the box of a label map of the whole tile as the pixels are cut; nearest label."""
+        y0, x0, y1, x1 = self.box
+        height, width = self.upright_px
+        rows = _nearest(y0, y1, height, regions.shape[0])
+        columns = _nearest(x0, x1, width, regions.shape[1])
+        return self._oriented(regions[rows[:, None], columns], np.transpose)
+
+    def _oriented(
+        self, upright: np.ndarray, transpose: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Mirror and turn: flips, and for odd turns a transpose."""
+        flip_x = self.is_mirrored ^ (self.turns in {1, 2})
+        axes = [axis for axis, flip in enumerate((self.turns in {2, 3}, flip_x)) if flip]
+        if axes:
+            upright = torch.from_numpy(upright).flip(axes).numpy()
+        return transpose(upright) if self.turns % 2 else upright
+
+
+def draw_views(
+    shapes: Int[np.ndarray, "B 2"],
+    size_px: tuple[int, int],
+    augment: Augment,
+    seed: int,
+    places: Int[np.ndarray, " B"],
+) -> list[View]:
+    """Draw a view of each tile: a random crop, which may be mirrored and turned.
 
     The crop is of the aspect of the view times 3/4 to 4/3; where ten draws do not fit into the
     tile, it is the largest one in the middle.
 
+    Args:
+        shapes: height and width of each tile, px.
+        size_px: height, width of the views.
+        augment: what may be done.
+        seed: of the run.
+        places: of each view in the stream of the run.
+
     Source: Szegedy et al. 2015, arXiv:1409.4842, sec. 6; scales of He et al. 2022, app. A.1.
         Differs: adds vertical flips and quarter turns.
     """
-    turns = int(rng.integers(4)) if augment.quarter_turns else 0
-    height, width = size_px[::-1] if turns % 2 else size_px
-    box = _crop_box(image.shape[:2], width / height, augment.crop_scale, rng)
-    out = _resize(image, (height, width), box)
-    if augment.flips and rng.random() < 0.5:
-        out = out[:, ::-1]
-    return np.ascontiguousarray(np.rot90(out, turns))
-
-
-def _crop_box(
-    shape: tuple[int, ...], aspect: float, scale: tuple[float, float], rng: np.random.Generator
-) -> tuple[float, float, float, float]:
-    """Draw x0, y0, x1, y1, as Pillow wants it."""
-    rows, columns = shape[:2]
-    low, high = (math.log(a) for a in _ASPECT)
-    for _ in range(_TRIES):
-        area = rows * columns * rng.uniform(*scale)
-        ratio = aspect * math.exp(rng.uniform(low, high))
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= columns and 0 < h <= rows:
-            x0, y0 = int(rng.integers(columns - w + 1)), int(rng.integers(rows - h + 1))
-            return x0, y0, x0 + w, y0 + h
-    width, height = min(columns, rows * aspect), min(rows, columns / aspect)
-    left, top = (columns - width) / 2, (rows - height) / 2
-    return left, top, left + width, top + height
-
-
-def _resize(
-    image: Pixels, size_px: tuple[int, int], box: tuple[float, float, float, float]
-) -> Pixels:
-    """Resize the box of the image; Pillow reads 3 bands at once, others one by one."""
-    height, width = size_px
-    if image.shape[2] == 3:
-        return np.asarray(
-            Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, box=box)
+    draws = Draws(seed + _SEED_OF_VIEWS, torch.from_numpy(places)).uniform(2 + 4 * _TRIES).numpy()
+    turns = (draws[:, 0] * 4).astype(int) * augment.quarter_turns
+    is_mirrored = (draws[:, 1] < 0.5) & np.bool_(augment.flips)
+    aspect = np.where(turns % 2, size_px[0] / size_px[1], size_px[1] / size_px[0])
+    tries = draws[:, 2:].reshape(-1, _TRIES, 4)
+    boxes = _crop_boxes(shapes, aspect, augment.crop_scale, tries)
+    return [
+        View((y0, x0, y1, x1), size_px, mirror, turn)
+        for (y0, x0, y1, x1), mirror, turn in zip(
+            boxes.tolist(), is_mirrored.tolist(), turns.tolist(), strict=True
         )
-    bands = [
-        np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.BICUBIC, box=box))
-        for band in np.moveaxis(image, 2, 0)
     ]
-    return np.stack(bands, axis=2)
+
+
+def whole_view(shape: tuple[int, int], size_px: tuple[int, int]) -> View:
+    """Show as much of a tile as its middle holds in the aspect of the view."""
+    aspect = np.array([size_px[1] / size_px[0]])
+    box = _middle_boxes(np.array([shape]), aspect)[0]
+    y0, x0, y1, x1 = (int(v) for v in box)
+    return View((y0, x0, y1, x1), size_px)
+
+
+def _crop_boxes(
+    shapes: Int[np.ndarray, "B 2"],
+    aspect: Float[np.ndarray, " B"],
+    scale: tuple[float, float],
+    draws: Float[np.ndarray, "B tries 4"],
+) -> Int[np.ndarray, "B 4"]:
+    """Return y0, x0, y1, x1 of the first draw of each tile that fits into it."""
+    height, width = (shapes[:, axis, None] for axis in (0, 1))
+    low, high = (math.log(a) for a in _ASPECT)
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[..., 0])
+    ratio = aspect[:, None] * np.exp(low + (high - low) * draws[..., 1])
+    h, w = np.rint(np.sqrt(area / ratio)), np.rint(np.sqrt(area * ratio))
+    fits = (h > 0) & (h <= height) & (w > 0) & (w <= width)
+    y0 = np.minimum(np.floor(draws[..., 2] * (height - h + 1)), height - h)
+    x0 = np.minimum(np.floor(draws[..., 3] * (width - w + 1)), width - w)
+    boxes = np.stack([y0, x0, y0 + h, x0 + w], axis=2)
+    first = boxes[np.arange(len(boxes)), fits.argmax(axis=1)]
+    chosen = np.where(fits.any(axis=1)[:, None], first, _middle_boxes(shapes, aspect))
+    return chosen.astype(np.int64)
+
+
+def _middle_boxes(
+    shapes: Int[np.ndarray, "B 2"], aspect: Float[np.ndarray, " B"]
+) -> Int[np.ndarray, "B 4"]:
+    height, width = shapes[:, 0], shapes[:, 1]
+    h = np.clip(np.rint(width / aspect), 1, height)
+    w = np.clip(np.rint(height * aspect), 1, width)
+    y0, x0 = (height - h) // 2, (width - w) // 2
+    return np.stack([y0, x0, y0 + h, x0 + w], axis=1).astype(np.int64)
+
+
+def _nearest(first: int, stop: int, count: int, limit: int) -> Int[np.ndarray, " count"]:
+    """Indices of the pixels nearest to the centres of `count` pixels over first..stop."""
+    centres = first + (np.arange(count) + 0.5) * ((stop - first) / count)
+    return np.minimum(centres.astype(np.int64), limit - 1)
+
+
+def _transposed(pixels: Pixels) -> Pixels:
+    """Swap height and width; Pillow copies pixels of 3 bands three times as fast as NumPy."""
+    if pixels.shape[2] == 3:
+        return np.asarray(Image.fromarray(pixels).transpose(Image.Transpose.TRANSPOSE))
+    return pixels.transpose(1, 0, 2)
+
+
+def _resize(pixels: Pixels, size_px: tuple[int, int]) -> Pixels:
+    """Resize 8-bit pixels as Pillow does, to within a few grey levels.
+
+    torch resizes 3 and 4 bands at once, five times as fast as Pillow; so more come in parts.
+    """
+    parts = np.array_split(pixels, math.ceil(pixels.shape[2] / _MOST_VECTOR_BANDS), axis=2)
+    made = [_resize_at_once(np.ascontiguousarray(part), size_px) for part in parts]
+    return made[0] if len(made) == 1 else np.concatenate(made, axis=2)
+
+
+def _resize_at_once(pixels: Pixels, size_px: tuple[int, int]) -> Pixels:
+    bands = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    out = F.interpolate(bands, size_px, mode="bicubic", antialias=True)
+    made: Pixels = np.ascontiguousarray(out[0].permute(1, 2, 0).numpy())
+    return made

@@ -31,9 +31,9 @@ class PretrainWhat(Strict):
     clip: float | None = Field(default=1.0, gt=0)
     """Largest norm of the gradient; null: no clipping."""
     shuffle_block_rows: int = Field(default=256, gt=0)
-    """Neighbouring rows that stay in one window of the shuffle, so they are read once."""
+    """Most rows of a block; a row group of more is split, and is then read more than once."""
     shuffle_window_blocks: int = Field(default=256, gt=0)
-    """Random blocks that are shuffled together."""
+    """Random blocks whose rows are mixed at any one place of the stream; they stay in memory."""
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """auto: bf16 where the hardware multiplies it, else fp32; what it became is recorded."""
@@ -53,12 +53,13 @@ class PretrainHow(Strict):
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
-    loader_threads: int = Field(default=2, gt=0)
+    loader_threads: int | None = Field(default=None, gt=0)
+    """Null: one per core, shared with the other processes of this machine."""
     torch_threads: int | None = Field(default=None, gt=0)
     """Null: as torch chooses. Another number may change the last bit of a sum."""
     compile: bool = False
-    cache_bytes: int = Field(default=512 * 2**20, ge=0)
-    """Decoded tiles kept in memory."""
+    cache_bytes: int = Field(default=8 * 2**30, ge=0)
+    """Most encoded bytes of row groups in memory; taken as far as the shuffle's window needs."""
     checkpoint_every_steps: int = Field(default=500, gt=0)
     keep_checkpoints: int = Field(default=2, gt=0)
     log_every_steps: int = Field(default=10, gt=0)

@@ -1,99 +1,30 @@
 """Batches: which rows, in which order, as which views.
 
-The order and every view are pure functions of the recipe, the step and the place in the batch. So
-there is no loader state to save, and threads change nothing but speed.
+The order and every view are pure functions of the recipe and of the place in the stream. So there
+is no loader state to save, and threads change nothing but speed.
 """
 
-import threading
+import math
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int, UInt8
+import torch
+from jaxtyping import Int, Int32, UInt8
 
-from rspipe.errors import RunError
-from rspipe.train.augment import Pixels, view
-from rspipe.train.config import PretrainWhat
+from rspipe.train.augment import View, draw_views, whole_view
+from rspipe.train.config import PretrainHow, PretrainWhat
+from rspipe.train.decode import decode_box, decode_regions
+from rspipe.train.groups import Groups, Tiles
+from rspipe.train.order import Order, Shuffle
 
-# Batches in the making beyond the one each thread works on.
-_AHEAD = 2
-
-
-@runtime_checkable
-class Images(Protocol):
-    """What training needs of a corpus; `rspipe.corpus.reader.Corpus` is one."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of everything that made it."""
-
-    def __len__(self) -> int:
-        """Tiles."""
-
-    def images(self, rows: Sequence[int]) -> list[Pixels]:
-        """Decode some rows."""
-
-
-@dataclass(frozen=True)
-class Shuffle:
-    """Visit every row once per epoch; shuffle blocks, then rows within windows of blocks.
-
-    A corpus that fits into one window is shuffled wholly. A larger one is read window by window,
-    so each row group is read about once per epoch and not once per image.
-    """
-
-    rows: int
-    block_rows: int
-    window_blocks: int
-    seed: int
-
-    def epoch(self, number: int) -> Int[np.ndarray, " rows"]:
-        """List all rows in the order of this epoch."""
-        return _epoch_order(self, number)
-
-    def at(self, positions: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
-        """Look up places of the endless stream of epochs."""
-        epochs, places = np.divmod(positions, self.rows)
-        out = np.empty_like(positions)
-        for number in np.unique(epochs):
-            here = epochs == number
-            out[here] = self.epoch(int(number))[places[here]]
-        return out
-
-
-@lru_cache(maxsize=4)
-def _epoch_order(shuffle: Shuffle, number: int) -> Int[np.ndarray, " rows"]:
-    rng = np.random.default_rng([shuffle.seed, number])
-    starts = np.arange(0, shuffle.rows, shuffle.block_rows)
-    rng.shuffle(starts)
-    windows = [
-        starts[i : i + shuffle.window_blocks] for i in range(0, len(starts), shuffle.window_blocks)
-    ]
-    return np.concatenate([_shuffled_window(shuffle, window, rng) for window in windows])
-
-
-def _shuffled_window(
-    shuffle: Shuffle, starts: Int[np.ndarray, " blocks"], rng: np.random.Generator
-) -> Int[np.ndarray, " R"]:
-    blocks = [np.arange(s, min(s + shuffle.block_rows, shuffle.rows)) for s in starts]
-    return rng.permutation(np.concatenate(blocks))
-
-
-def positions_of(
-    step: int, images_per_step: int, rank: int = 0, world: int = 1
-) -> Int[np.ndarray, " B"]:
-    """Places in the stream that this process reads in this step.
-
-    >>> positions_of(step=2, images_per_step=4, rank=1, world=2)
-    array([10, 11])
-    """
-    share = images_per_step // world
-    first = step * images_per_step + rank * share
-    return np.arange(first, first + share)
+_PART_IMAGES = 32
+"""Most images that a thread works on at a time."""
+_STEPS_AHEAD = 2
+"""Steps that are made while one is used."""
 
 
 @dataclass(frozen=True)
@@ -101,107 +32,167 @@ class Batch:
     """Views of one step, and the rows they come from."""
 
     rows: Int[np.ndarray, " B"]
+    """Of the corpus."""
+    places: Int[np.ndarray, " B"]
+    """In the stream of the whole run: what each image's random draws hang on."""
     images: UInt8[np.ndarray, "B H W C"]
+    regions: Int32[np.ndarray, "B H W"] | None
+    """Labels of the tiles' masks, -1 where a tile has none; None where nobody asked for them."""
 
 
 class Batches:
-    """Make the batches of a run ahead of time, in threads.
+    """Make the batches of a run, or a rank's share of them, ahead of time, in threads.
+
+    Decoding and resizing leave the interpreter to other threads, so threads are enough: the
+    encoded tiles are in memory once, and views are written where they are used.
 
     Args:
-        open_images: opens the corpus; called once per thread, as readers are not shared.
+        open_tiles: opens the corpus.
         what: the recipe.
-        cache_bytes: decoded tiles kept in memory, first come.
+        how: threads, and the bytes of encoded tiles that are kept in memory.
+        rank: of this process.
+        world: processes that share each step.
+        with_regions: give the tiles' masks too, cut and turned as the images are.
+        pin: put images and regions into page-locked memory, for copies to a GPU that do not wait.
+
+    Raises:
+        RunError: the images of a step cannot be shared evenly.
     """
 
     def __init__(
-        self, open_images: Callable[[], Images], what: PretrainWhat, cache_bytes: int
+        self,
+        open_tiles: Callable[[], Tiles],
+        what: PretrainWhat,
+        how: PretrainHow,
+        rank: int = 0,
+        world: int = 1,
+        with_regions: bool = False,
+        pin: bool = False,
     ) -> None:
-        self._open = open_images
+        self._tiles = open_tiles()
         self._what = what
-        self._local = threading.local()
-        self._cache = _Cache(cache_bytes)
-        self._shuffle = Shuffle(
-            len(open_images()), what.shuffle_block_rows, what.shuffle_window_blocks, what.seed
-        )
+        self._with_regions, self._pin = with_regions, pin
+        self._starts = split_blocks(self._tiles.group_starts, what.shuffle_block_rows)
+        self._shuffle = Shuffle(self._starts, what.shuffle_window_blocks, what.seed)
+        self._order = Order(self._shuffle, what.images_per_step, rank, world)
+        self._groups = Groups(self._tiles, with_regions, how.cache_bytes)
+        self.threads = how.loader_threads or threads_per_process()
 
     def make(self, step: int) -> Batch:
-        """Make the batch of one step."""
-        positions = positions_of(step, self._what.images_per_step)
-        rows = self._shuffle.at(positions)
-        size_px = self._what.encoder.size_px
-        views = [
-            view(
-                tile,
-                size_px,
-                self._what.augment,
-                np.random.default_rng([self._what.seed, place]),
-            )
-            for tile, place in zip(self.tiles(rows.tolist()), positions.tolist(), strict=True)
-        ]
-        return Batch(rows, np.stack(views))
+        """Make the batch of one step, in this thread."""
+        batch = self._empty(*self._order.step(step))
+        self._fill(batch, slice(0, len(batch.rows)), self._draw)
+        return batch
 
-    def tiles(self, rows: Sequence[int]) -> list[Pixels]:
-        """Decode whole tiles.
-
-        Raises:
-            RunError: a tile has other bands than the encoder.
-        """
-        found = self._cache.find(rows)
-        missing = sorted(set(rows) - found.keys())
-        if missing:
-            if not hasattr(self._local, "images"):
-                self._local.images = self._open()
-            decoded = dict(zip(missing, self._local.images.images(missing), strict=True))
-            self._check_bands(decoded)
-            self._cache.keep(decoded)
-            found |= decoded
-        return [found[row] for row in rows]
-
-    def _check_bands(self, tiles: dict[int, Pixels]) -> None:
-        want = self._what.encoder.in_chans
-        for row, tile in tiles.items():
-            if tile.shape[-1] != want:
-                raise RunError(
-                    f"corpus row {row} has {tile.shape[-1]} bands, the encoder reads {want}; set "
-                    "what.encoder.in_chans, bands, mean and std, or exclude such tiles in curation"
-                )
-
-    def fixed(self, count: int) -> list[Pixels]:
-        """Return the first tiles of the shuffled corpus: the same ones all through a run."""
-        count = min(count, self._shuffle.rows)
-        return self.tiles(self._shuffle.at(np.arange(count)).tolist())
-
-    def ahead(self, first: int, stop: int, threads: int) -> Generator[Batch, None, None]:
+    def ahead(self, first: int, stop: int) -> Generator[Batch, None, None]:
         """Yield the batches of steps first..stop - 1, in order."""
-        with ThreadPoolExecutor(threads, thread_name_prefix="loader") as pool:
-            waiting: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="loader") as pool:
+            waiting: deque[tuple[int, Batch, list[Future[None]]]] = deque()
             upcoming = iter(range(first, stop))
             try:
-                for step in upcoming:
-                    waiting.append(pool.submit(self.make, step))
-                    if len(waiting) >= threads + _AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                while True:
+                    for step in upcoming:
+                        waiting.append((step, *self._submit(pool, step)))
+                        if len(waiting) > self._steps_ahead():
+                            break
+                    if not waiting:
+                        return
+                    step, batch, parts = waiting.popleft()
+                    for part in parts:
+                        part.result()
+                    self._forget(step + 1, stop=waiting[-1][0] + 1 if waiting else step + 2)
+                    yield batch
             finally:
-                for future in waiting:
-                    future.cancel()
+                for *_, parts in waiting:
+                    for part in parts:
+                        part.cancel()
+
+    def fixed(self, count: int) -> Batch:
+        """Show the first tiles of the shuffled corpus, whole: the same ones all through a run."""
+        places = np.arange(min(count, self._shuffle.rows))
+        batch = self._empty(self._shuffle.at(places), places)
+        self._fill(batch, slice(0, len(places)), self._show_whole)
+        return batch
+
+    def tile_ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the names of some tiles, in the order asked for."""
+        return self._tiles.tile_ids(rows)
+
+    def _steps_ahead(self) -> int:
+        """So many that no thread waits for work, at least `_STEPS_AHEAD`."""
+        parts = math.ceil(self._order.share / self._part_images())
+        return max(_STEPS_AHEAD, math.ceil(2 * self.threads / parts))
+
+    def _part_images(self) -> int:
+        return max(1, min(_PART_IMAGES, math.ceil(self._order.share / self.threads)))
+
+    def _submit(self, pool: ThreadPoolExecutor, step: int) -> tuple[Batch, list[Future[None]]]:
+        batch = self._empty(*self._order.step(step))
+        size = self._part_images()
+        parts = [slice(i, i + size) for i in range(0, len(batch.rows), size)]
+        return batch, [pool.submit(self._fill, batch, part, self._draw) for part in parts]
+
+    def _forget(self, first: int, stop: int) -> None:
+        """Let go of the row groups that steps before `first` alone have used."""
+        images = self._what.images_per_step
+        blocks = self._shuffle.blocks_at(first * images, stop * images)
+        self._groups.keep_only(set(self._group_of(self._starts[list(blocks)]).tolist()))
+
+    def _group_of(self, rows: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
+        return np.searchsorted(self._tiles.group_starts, rows, side="right") - 1
+
+    def _empty(self, rows: Int[np.ndarray, " B"], places: Int[np.ndarray, " B"]) -> Batch:
+        encoder = self._what.encoder
+        shape = (len(rows), *encoder.size_px)
+        images = torch.empty((*shape, encoder.in_chans), dtype=torch.uint8, pin_memory=self._pin)
+        regions = None
+        if self._with_regions:
+            regions = torch.empty(shape, dtype=torch.int32, pin_memory=self._pin).numpy()
+        return Batch(rows, places, images.numpy(), regions)
+
+    def _fill(self, batch: Batch, part: slice, choose: "_Choose") -> None:
+        """Make the views of a part of a batch where they belong."""
+        rows = batch.rows[part]
+        groups = [self._groups.get(index) for index in self._group_of(rows).tolist()]
+        tiles = [group.tile(row) for group, row in zip(groups, rows.tolist(), strict=True)]
+        views = choose(np.array([tile.shape for tile in tiles]), batch.places[part])
+        bands = self._what.encoder.in_chans
+        for index, (group, tile, view) in enumerate(
+            zip(groups, tiles, views, strict=True), part.start
+        ):
+            crop = decode_box(tile, view.box, view.upright_px, bands)
+            batch.images[index] = view.of_pixels(crop)
+            if batch.regions is not None:
+                mask = group.mask(int(batch.rows[index]))
+                batch.regions[index] = view.of_regions(decode_regions(mask, tile))
+
+    def _draw(self, shapes: Int[np.ndarray, "B 2"], places: Int[np.ndarray, " B"]) -> list[View]:
+        what = self._what
+        return draw_views(shapes, what.encoder.size_px, what.augment, what.seed, places)
+
+    def _show_whole(self, shapes: Int[np.ndarray, "B 2"], _: Int[np.ndarray, " B"]) -> list[View]:
+        return [whole_view((h, w), self._what.encoder.size_px) for h, w in shapes.tolist()]
 
 
-class _Cache:
-    """Decoded tiles up to a number of bytes; never evicts, so a small corpus is decoded once."""
+_Choose = Callable[[Int[np.ndarray, "B 2"], Int[np.ndarray, " B"]], list[View]]
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._tiles: dict[int, Pixels] = {}
-        self._free_bytes = limit_bytes
-        self._lock = threading.Lock()
 
-    def find(self, rows: Sequence[int]) -> dict[int, Pixels]:
-        return {row: self._tiles[row] for row in rows if row in self._tiles}
+def split_blocks(
+    group_starts: Int[np.ndarray, " groups+1"], most_rows: int
+) -> Int[np.ndarray, " blocks+1"]:
+    """Cut row groups into blocks of at most so many rows; each block lies in one group.
 
-    def keep(self, tiles: dict[int, Pixels]) -> None:
-        with self._lock:
-            for row, tile in tiles.items():
-                if row not in self._tiles and tile.nbytes <= self._free_bytes:
-                    self._tiles[row] = tile
-                    self._free_bytes -= tile.nbytes
+    >>> split_blocks(np.array([0, 5, 7]), most_rows=2)
+    array([0, 2, 4, 5, 7])
+    """
+    starts = [
+        np.arange(first, stop, most_rows)
+        for first, stop in zip(group_starts[:-1].tolist(), group_starts[1:].tolist(), strict=True)
+    ]
+    return np.concatenate([*starts, group_starts[-1:]])
+
+
+def threads_per_process() -> int:
+    """Share the cores that this process may use with the other ranks of this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

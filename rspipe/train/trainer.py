@@ -18,7 +18,8 @@ from rspipe.models.encoder import WEIGHTS_FILE
 from rspipe.objectives import Draws, Objective, Step, build
 from rspipe.train.checkpoint import load_checkpoint, save_checkpoint, write_aside
 from rspipe.train.config import PretrainRecipe, PretrainWhat
-from rspipe.train.data import Batch, Batches, Images, positions_of
+from rspipe.train.data import Batch, Batches
+from rspipe.train.groups import Tiles
 from rspipe.train.hardware import computing, resolve_device, resolve_precision
 from rspipe.train.logging import MetricsLog
 from rspipe.train.pictures import write_picture
@@ -57,7 +58,7 @@ def pretrain(recipe: PretrainRecipe) -> Path:
         return folder.path
     if recipe.how.torch_threads:
         torch.set_num_threads(recipe.how.torch_threads)
-    batches = Batches(lambda: Corpus.open(recipe.corpus), what, recipe.how.cache_bytes)
+    batches = Batches(lambda: Corpus.open(recipe.corpus), what, recipe.how)
     run = Run(folder, batches, device)
     run.announce(corpus)
     with stopping() as stop:
@@ -109,7 +110,7 @@ class Run:
             state[k] for k in ("elapsed_s", "waited_s", "loss")
         )
 
-    def announce(self, corpus: Images) -> None:
+    def announce(self, corpus: Tiles) -> None:
         """Say what is read, where it goes, and how it is computed."""
         what, objective = self.what, self.objective
         epochs = what.steps * what.images_per_step / len(corpus)
@@ -134,7 +135,7 @@ class Run:
                 checkpoint, so that the same command continues.
         """
         self.objective.train()
-        ahead = self.batches.ahead(self.done, self.what.steps, self.how.loader_threads)
+        ahead = self.batches.ahead(self.done, self.what.steps)
         with MetricsLog(self.folder.path, self.done) as log, self._progress_bar() as bar:
             for _ in range(self.done, self.what.steps):
                 started = time.perf_counter()
@@ -170,9 +171,8 @@ class Run:
             group["lr"] = rate
         self.optimiser.zero_grad()
         passes = self.what.forwards_per_step
-        all_places = positions_of(self.done, self.what.images_per_step)
         losses, logs = [], {}
-        cuts = (np.array_split(values, passes) for values in (batch.images, all_places))
+        cuts = (np.array_split(values, passes) for values in (batch.images, batch.places))
         for images, places in zip(*cuts, strict=True):
             step = self._forward(images, places)
             (step.loss / passes).backward()  # type: ignore[no-untyped-call]
@@ -201,6 +201,7 @@ class Run:
         note = {
             "step": self.done,
             "corpus_rows": batch.rows.tolist(),
+            "tile_ids": self.batches.tile_ids(batch.rows.tolist()),
             "loss_per_image": [str(v) for v in loss_per_image.tolist()],
             "grad_norm": str(norm),
         }
@@ -237,9 +238,9 @@ class Run:
     def _draw(self) -> None:
         """Draw the same tiles with the same seed each time, so pictures can be compared."""
         encoder = self.objective.encoder
-        tiles = self.batches.fixed(_PICTURE_TILES)
-        images = torch.cat([encoder.preprocess(tile[None]) for tile in tiles])
-        draws = Draws(self.what.seed, torch.arange(len(images), device=self.device))
+        batch = self.batches.fixed(_PICTURE_TILES)
+        images = encoder.preprocess(batch.images)
+        draws = Draws(self.what.seed, torch.from_numpy(batch.places).to(self.device))
         self.objective.eval()
         with computing(self.device, self.precision):
             plan = self.objective.plan(images, self.done / self.what.steps, draws)

@@ -1,6 +1,8 @@
+import itertools
 import shutil
 
 import numpy as np
+import psutil
 import pytest
 
 from rspipe.corpus.reader import Corpus
@@ -52,3 +54,35 @@ def test_the_story_of_a_file_names_its_fate(small):
     assert any("kept" in line for line in tell(corpus, "gallery/earth_"))
     with pytest.raises(CorpusError, match="nosuchfile"):
         list(tell(corpus, "nosuchfile"))
+
+
+def test_row_groups_are_read_by_their_columns(small):
+    corpus = Corpus.open(small.corpus)
+    for index, (first, stop) in enumerate(itertools.pairwise(corpus.group_starts.tolist())):
+        table = corpus.group(index, ["tile_id", "image.bytes"])
+        rows = range(first, stop)
+        assert table["tile_id"].to_pylist() == corpus.tile_ids(rows)
+        assert table.flatten()["image.bytes"].to_pylist() == corpus.image_bytes(rows)
+    assert stop == len(corpus)
+
+
+def test_tile_ids_come_in_the_order_asked_for(small):
+    corpus = Corpus.open(small.corpus)
+    ids = corpus.table(["tile_id"])["tile_id"].to_pylist()
+    rows = [5, 300, 5, 0, len(corpus) - 1]
+    assert corpus.tile_ids(rows) == [ids[row] for row in rows]
+
+
+def test_no_file_stays_open(small):
+    corpus = Corpus.open(small.corpus)
+    corpus.images([0, len(corpus) - 1])
+    assert not [f for f in psutil.Process().open_files() if f.path.endswith(".parquet")]
+
+
+def test_shard_that_is_gone_is_named(small, tmp_path):
+    shutil.copytree(small.corpus, tmp_path / "c")
+    corpus = Corpus.open(tmp_path / "c")
+    shard = next((tmp_path / "c/data").iterdir())
+    shard.unlink()
+    with pytest.raises(CorpusError, match=shard.name):
+        corpus.image_bytes([0])

@@ -1,19 +1,46 @@
 """A corpus that lives in memory: made tiles of several sizes, without files."""
 
 import numpy as np
+import pyarrow as pa
+
+from rspipe.io.images import encode_png
 
 
 class FakeCorpus:
+    """Tiles and masks are made when a row group is read."""
+
     fingerprint = "fake-corpus"
 
-    def __init__(self, rows=24):
+    def __init__(self, rows=24, group_rows=10):
         self.rows = rows
+        self.group_starts = np.append(np.arange(0, rows, group_rows), rows)
+        self.groups_read = []
 
     def __len__(self):
         return self.rows
 
-    def images(self, rows):
-        return [make_tile(row) for row in rows]
+    def group(self, index, columns):
+        self.groups_read.append(index)
+        rows = range(*self.group_starts[index : index + 2].tolist())
+        tiles = [make_tile(row) for row in rows]
+        made = {
+            "tile_id": self.tile_ids(rows),
+            "height": [tile.shape[0] for tile in tiles],
+            "width": [tile.shape[1] for tile in tiles],
+            "image": [{"bytes": self.encode(tile)} for tile in tiles],
+            "mask": [self.mask(row, tile) for row, tile in zip(rows, tiles, strict=True)],
+        }
+        return pa.table({c.split(".")[0]: made[c.split(".")[0]] for c in columns})
+
+    def encode(self, tile):
+        return encode_png(tile)
+
+    def mask(self, row, tile):
+        """Every third tile has none; the others are labelled by their grey."""
+        return {"bytes": encode_png(tile[:, :, 0] // 32)} if row % 3 else None
+
+    def tile_ids(self, rows):
+        return [f"id-{row}" for row in rows]
 
 
 def make_tile(row):
