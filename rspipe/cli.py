@@ -12,6 +12,7 @@ from rspipe.catalog_cli import catalog_app
 from rspipe.corpus_cli import corpus_app
 from rspipe.errors import MissingDependency, RspipeError
 from rspipe.recipe import Strict, load_recipe
+from rspipe.weights_cli import weights_app
 
 RecipeT = TypeVar("RecipeT", bound=Strict)
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(catalog_app, name="catalog")
+app.add_typer(weights_app, name="weights")
 search_cli.register(app)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML recipe.")]

@@ -1,5 +1,6 @@
 """A released checkpoint, opened: its tensors by our names, and what its own card says of them."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from rspipe.errors import WeightsError
-from rspipe.models.encoder import CARD_FILE, Encoder, EncoderConfig
+from rspipe.models.encoder import CARD_FILE, WEIGHTS_FILE, Encoder, EncoderConfig
 from rspipe.models.released import ENCODER, from_released
 from rspipe.models.shapes import RGB, infer_config
 from rspipe.models.weights import LoadReport, read_state
@@ -66,6 +67,18 @@ def open_checkpoint(path: Path, under: str | None = None) -> Checkpoint:
         f"{path}: neither {CARD_FILE} (a run or an encoder of rspipe) nor {HUB_CONFIG} (a timm "
         "model of a hub) is in this folder; name the weights file itself"
     )
+
+
+def sha256_of(path: Path) -> dict[str, str]:
+    """Hash the weights file, or those of a folder that are read, by name."""
+    names = (WEIGHTS_FILE, HUB_WEIGHTS)
+    files = [path / name for name in names] if path.is_dir() else [path]
+    hashes = {}
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as stream:
+                hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashes
 
 
 def _from_encoder(folder: Path) -> Checkpoint:

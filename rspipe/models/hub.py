@@ -122,11 +122,13 @@ def hub_config(encoder: Encoder) -> dict[str, Any]:
     """Describe an encoder in the format of timm's hub folders, with our own card beside."""
     config = encoder.config
     arguments = config.timm_kwargs()
+    # Not among the arguments: transformers gives these two itself, and timm takes them from here.
+    num_classes, pool = arguments.pop("num_classes"), arguments.pop("global_pool")
     return {
         "architecture": config.timm_name.partition(".")[0],
-        "num_classes": 0,
+        "num_classes": num_classes,
         "num_features": config.width,
-        "global_pool": arguments["global_pool"],
+        "global_pool": pool,
         "model_args": arguments,
         "pretrained_cfg": {
             "tag": "rspipe",
@@ -138,7 +140,7 @@ def hub_config(encoder: Encoder) -> dict[str, Any]:
             "crop_mode": "squash",
             "mean": list(config.mean),
             "std": list(config.std),
-            "num_classes": 0,
+            "num_classes": num_classes,
             "pool_size": None,
             "first_conv": "patch_embed.proj",
             "classifier": "head",

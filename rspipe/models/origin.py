@@ -2,13 +2,18 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rspipe import __version__
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import CorpusError, WeightsError
+from rspipe.models.checkpoint import sha256_of
+from rspipe.models.encoder import Encoder
+from rspipe.models.importing import ImportRules
 
 _MANIFEST = "manifest.json"
+_IMPORT = "import.json"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ def read_origin(folder: Path) -> Origin:
     Raises:
         WeightsError: the folder's manifest is no manifest of a finished run.
     """
+    if (folder / _IMPORT).is_file():
+        return _of_import(folder)
     path = folder / _MANIFEST
     if not path.is_file():
         return Origin(folder.resolve().name)
@@ -53,6 +60,33 @@ def read_origin(folder: Path) -> Origin:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: not the manifest of a finished run ({error!r})") from error
+
+
+def note_import(folder: Path, source: Path, rules: ImportRules, encoder: Encoder) -> None:
+    """Write beside an imported encoder where it comes from and what was done to it."""
+    note = {
+        "rspipe_version": __version__,
+        "source": source.name,
+        "sha256": sha256_of(source),
+        "rules": {name: value for name, value in asdict(rules).items() if value},
+        "report": encoder.report and encoder.report.as_dict(),
+    }
+    (folder / _IMPORT).write_text(json.dumps(note, indent=2) + "\n")
+
+
+def _of_import(folder: Path) -> Origin:
+    path = folder / _IMPORT
+    try:
+        note = json.loads(path.read_text())
+        hashes = ", ".join(f"{name} `{digest}`" for name, digest in note["sha256"].items())
+        text = (
+            f"Imported from `{note['source']}` (layout {note['report']['layout']}; sha256 of "
+            f"{hashes}) with rules `{json.dumps(note['rules'])}`; `{_IMPORT}` of the encoder's "
+            "folder tells what became of every key."
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path}: not the note of an import ({error!r})") from error
+    return Origin(folder.resolve().name, note=text)
 
 
 def _licences(corpus: str, fingerprint: str) -> tuple[tuple[str, int], ...]:

@@ -53,35 +53,53 @@ def infer_config(
         WeightsError: a tensor that tells the shape is absent or of another kind, or the weights
             leave open what was not given.
     """
-    patch = _shape(state, "patch_embed.proj.weight", 4, origin)
-    tokens = _shape(state, "pos_embed", 3, origin)[1]
-    hidden = _shape(state, "blocks.0.mlp.fc1.weight", 2, origin)[0]
-    _shape(state, "cls_token", 3, origin)
-    width, in_chans, patch_px = patch[0], patch[1], patch[2]
-    if patch[2] != patch[3]:
-        raise WeightsError(f"{origin}: patches of {patch[2]} x {patch[3]} px; want square ones")
-    refuse_other_count(in_chans, bands, origin)
-    known_heads, known_name = KNOWN_WIDTHS.get(width, (None, "vit_base_patch16_224"))
+    shape = read_shape(state, origin)
+    refuse_other_count(shape["in_chans"], bands, origin)
+    known_heads, known_name = KNOWN_WIDTHS.get(shape["width"], (None, "vit_base_patch16_224"))
     heads = heads or known_heads
     if heads is None:
         raise WeightsError(
-            f"{origin}: width {width} is of no published transformer, and weights do not tell the "
-            "number of attention heads; give it (--heads)"
+            f"{origin}: width {shape['width']} is of no published transformer, and weights do not "
+            "tell the number of attention heads; give it (--heads)"
         )
     return _checked(
         origin,
         timm_name=timm_name or known_name,
-        img_px=img_px or _square_px(tokens - 1, patch_px, origin),
-        patch_px=patch_px,
-        width=width,
-        depth=_depth(state, origin),
+        img_px=img_px or _square_px(shape["patches"], shape["patch_px"], origin),
+        patch_px=shape["patch_px"],
+        width=shape["width"],
+        depth=shape["depth"],
         heads=heads,
-        mlp_ratio=hidden / width,
-        in_chans=in_chans,
+        mlp_ratio=shape["mlp_width"] / shape["width"],
+        in_chans=shape["in_chans"],
         bands=tuple(bands),
         mean=tuple(mean),
         std=tuple(std),
     )
+
+
+def read_shape(state: State, origin: str) -> dict[str, int]:
+    """Read what the tensors of an encoder show of its shape.
+
+    Args:
+        state: by timm's names.
+        origin: where they come from, for the message.
+
+    Raises:
+        WeightsError: a tensor that tells the shape is absent or of another kind.
+    """
+    patch = _shape(state, "patch_embed.proj.weight", 4, origin)
+    _shape(state, "cls_token", 3, origin)
+    if patch[2] != patch[3]:
+        raise WeightsError(f"{origin}: patches of {patch[2]} x {patch[3]} px; want square ones")
+    return {
+        "width": patch[0],
+        "depth": _depth(state, origin),
+        "mlp_width": _shape(state, "blocks.0.mlp.fc1.weight", 2, origin)[0],
+        "patch_px": patch[2],
+        "in_chans": patch[1],
+        "patches": _shape(state, "pos_embed", 3, origin)[1] - 1,
+    }
 
 
 def timm_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
@@ -130,9 +148,10 @@ def _shape(state: State, name: str, dimensions: int, origin: str) -> tuple[int, 
 def _depth(state: State, origin: str) -> int:
     found = (re.match(r"blocks\.(\d+)\.", name) for name in state)
     numbers = {int(match[1]) for match in found if match}
-    absent = sorted(set(range(max(numbers) + 1)) - numbers)
-    if absent:
-        raise WeightsError(f"{origin}: missing: blocks {absent} of {max(numbers) + 1}")
+    depth = max(numbers, default=-1) + 1
+    absent = sorted(set(range(depth)) - numbers)
+    if absent or not depth:
+        raise WeightsError(f"{origin}: missing: blocks {absent} of {depth}")
     return len(numbers)
 
 

@@ -162,7 +162,7 @@ def faulty(fault):
     [
         ("missing", r"missing: blocks\.1\.attn\.qkv\.bias"),
         ("no positions", r"missing: pos_embed"),
-        ("missing block", r"missing: blocks.0.mlp.fc1.weight"),
+        ("missing block", r"missing: blocks \[0\] of 2"),
         ("unexpected", r"unexpected: blocks\.1\.ls1\.gamma"),
         ("wrong shape", r"wrong shape: blocks\.1\.mlp\.fc2\.weight \(24, 95\), want \(24, 96\)"),
         ("dimensions", r"wrong shape: pos_embed \(17, 24\)"),
