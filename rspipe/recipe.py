@@ -2,7 +2,7 @@
 
 A recipe separates `what` (it changes results, and is fingerprinted) from `how` (workers, devices:
 it changes only speed). The models themselves stand beside the verb they steer
-(`curate/config.py`, `train/config.py`, `evaluate/config.py`).
+(`curate/config.py`, `train/config.py`, `evaluate/config.py`). A recipe may extend others.
 """
 
 import difflib
@@ -60,7 +60,7 @@ def fingerprint(*parts: Any) -> str:
 
 
 def load_recipe(path: Path, model: type[ModelT], overrides: Sequence[str] = ()) -> ModelT:
-    """Read a recipe and check every key of it.
+    """Read a recipe, and those it extends, and check every key of it.
 
     Args:
         path: a YAML file.
@@ -68,21 +68,76 @@ def load_recipe(path: Path, model: type[ModelT], overrides: Sequence[str] = ()) 
         overrides: `dotted.key=value`; the value is read as YAML.
 
     Raises:
-        RecipeError: the file is missing or is no YAML mapping, a key is unknown (the message
-            carries the nearest valid name), or a value has the wrong type.
+        RecipeError: a file is missing or is no YAML mapping, recipes extend each other in a circle,
+            a key is unknown (the message carries the nearest valid name), or a value has the wrong
+            type.
     """
+    data = read_recipe(path)
+    for override in overrides:
+        _apply_override(data, override)
+    return validate(data, model, origin=str(path))
+
+
+def read_recipe(path: Path, _chain: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a recipe as a mapping, laid over those that its key `extends` names.
+
+    `extends` is one file or a list of files, beside the recipe; later ones go over earlier ones.
+    See `laid_over` for what that means. Nothing is checked but the form.
+
+    Raises:
+        RecipeError: a file is missing or is no YAML mapping, or recipes extend each other in a
+            circle.
+    """
+    chain = (*_chain, path.resolve())
+    if path.resolve() in _chain:
+        circle = " -> ".join(str(p) for p in chain[chain.index(path.resolve()) :])
+        raise RecipeError(f"{path}: recipes extend each other in a circle: {circle}")
     if not path.is_file():
         near = nearest_name(str(path), (str(p) for p in path.parent.glob("*.yaml")))
-        raise RecipeError(f"{path}: no such recipe{near}")
+        named = f"; {_chain[-1]} extends it" if _chain else ""
+        raise RecipeError(f"{path}: no such recipe{near}{named}")
     try:
         data = read_yaml(path.read_text())
     except yaml.YAMLError as error:
         raise RecipeError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of keys to values")
-    for override in overrides:
-        _apply_override(data, override)
-    return validate(data, model, origin=str(path))
+    below: dict[str, Any] = {}
+    for name in _extended(data.pop("extends", []), path):
+        below = laid_over(below, read_recipe(path.parent / name, chain))
+    return laid_over(below, data)
+
+
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another: sections key by key, all else replaced.
+
+    A section that has another `name` than the one below it replaces it, too, as objectives share
+    no dials.
+
+    >>> laid_over({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    >>> laid_over({"a": {"name": "mae", "c": 2}}, {"a": {"name": "simmim"}})
+    {'a': {'name': 'simmim'}}
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        is_same_kind = (
+            isinstance(old, dict)
+            and isinstance(value, dict)
+            and value.get("name", old.get("name")) == old.get("name")
+        )
+        merged[key] = laid_over(old, value) if is_same_kind else value  # type: ignore[arg-type]
+    return merged
+
+
+def _extended(value: Any, path: Path) -> list[str]:
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) for name in names):
+        raise RecipeError(
+            f"{path}: extends={value!r}: want the name of a recipe, or a list of them"
+        )
+    return names
 
 
 def validate(data: dict[str, Any], model: type[ModelT], origin: str) -> ModelT:

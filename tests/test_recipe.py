@@ -2,7 +2,7 @@ import pytest
 from pydantic import Field
 
 from rspipe.errors import RecipeError
-from rspipe.recipe import Strict, fingerprint, load_recipe
+from rspipe.recipe import Strict, fingerprint, load_recipe, read_recipe
 
 
 class Inner(Strict):
@@ -58,3 +58,80 @@ def test_a_missing_recipe_names_its_neighbour(tmp_path, recipe):
 def test_fingerprints_ignore_the_order_of_keys_and_see_every_value():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint(Inner()) != fingerprint(Inner(tile_px=65))
+
+
+def written(folder, **recipes):
+    for name, text in recipes.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def test_a_recipe_is_laid_over_those_it_extends_key_by_key_the_later_over_the_earlier(tmp_path):
+    written(
+        tmp_path,
+        first="name: first\nlr: 1.0\nslice: {tile_px: 16}\n",
+        second="extends: first.yaml\nlr: 2.0\n",
+        third="slice: {tile_px: 128}\n",
+        last="extends: [second.yaml, third.yaml]\nname: last\n",
+    )
+    found = load_recipe(tmp_path / "last.yaml", Outer)
+    assert (found.name, found.lr, found.slice.tile_px) == ("last", 2.0, 128)
+    assert load_recipe(tmp_path / "second.yaml", Outer).slice.tile_px == 16
+
+
+def test_a_section_of_another_name_is_replaced_whole(tmp_path):
+    written(
+        tmp_path,
+        below="objective: {name: mae, depth: 8}\n",
+        same="extends: below.yaml\nobjective: {depth: 4}\n",
+        other="extends: below.yaml\nobjective: {name: simmim}\n",
+    )
+    assert read_recipe(tmp_path / "same.yaml") == {"objective": {"name": "mae", "depth": 4}}
+    assert read_recipe(tmp_path / "other.yaml") == {"objective": {"name": "simmim"}}
+
+
+def test_recipes_in_other_folders_are_found_from_the_one_that_names_them(tmp_path):
+    (tmp_path / "deep").mkdir()
+    written(tmp_path, base="name: base\n")
+    written(tmp_path / "deep", leaf="extends: ../base.yaml\n")
+    assert load_recipe(tmp_path / "deep" / "leaf.yaml", Outer).name == "base"
+
+
+def test_a_circle_is_refused_and_drawn(tmp_path):
+    written(tmp_path, a="extends: b.yaml\n", b="extends: a.yaml\n")
+    with pytest.raises(RecipeError, match=r"circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"):
+        load_recipe(tmp_path / "a.yaml", Outer)
+
+
+def test_a_base_may_be_extended_twice_without_being_a_circle(tmp_path):
+    written(
+        tmp_path,
+        base="name: base\n",
+        a="extends: base.yaml\nlr: 1.0\n",
+        b="extends: base.yaml\nslice: {tile_px: 8}\n",
+        both="extends: [a.yaml, b.yaml]\n",
+    )
+    assert load_recipe(tmp_path / "both.yaml", Outer) == Outer(
+        name="base", lr=1.0, slice=Inner(tile_px=8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("extends: bse.yaml\n", ["no such recipe", "did you mean", "leaf.yaml extends it"]),
+        ("extends: 7\n", ["extends=7", "want the name of a recipe"]),
+        ("extends: base.yaml\nnmae: x\n", ["leaf.yaml: unknown key 'nmae'"]),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path, text, words):
+    written(tmp_path, base="name: base\n", leaf=text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(tmp_path / "leaf.yaml", Outer)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_overrides_reach_what_comes_from_a_base(tmp_path):
+    written(tmp_path, base="name: base\nslice: {tile_px: 16}\n", leaf="extends: base.yaml\n")
+    assert load_recipe(tmp_path / "leaf.yaml", Outer, ["slice.tile_px=32"]).slice.tile_px == 32
