@@ -1,4 +1,4 @@
-"""Decoders that predict patches from encoded ones: by self-attention, or by cross-attention."""
+"""Decoders that predict patches from encoded ones: by self-attention, cross-attention, or alone."""
 
 from collections.abc import Sequence
 
@@ -135,6 +135,46 @@ class CrossAttentionDecoder(nn.Module):
         attention = 2 * memory * self.in_width * width + 2 * memory * predicted * width
         ends = predicted * width * self.predict.out_features
         return len(self.blocks) * (projections + attention) + ends
+
+
+class TokenDecoder(nn.Module):
+    """Predict from each token alone: three linear layers with norm and GELU, then one more.
+
+    The last norm has no gain or bias of its own.
+
+    Args:
+        in_width: width of the encoder, D.
+        width: width of the layers.
+        out_values: values to predict for each token.
+
+    Source: DMJD, arXiv:2301.00230, "visible distillation branch" as in its released code.
+    """
+
+    def __init__(self, in_width: int, width: int, out_values: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_width, width),
+            _layer_norm(width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            _layer_norm(width),
+            nn.GELU(),
+            nn.Linear(width, width),
+        )
+        self.predict = nn.Linear(width, out_values)
+        initialise(self)
+
+    def forward(self, tokens: Float[Tensor, "B K D"]) -> Float[Tensor, "B K T"]:
+        """Predict, token by token."""
+        hidden = self.layers(tokens)
+        normed = F.layer_norm(hidden, hidden.shape[-1:], eps=_NORM_EPS)
+        predicted: Tensor = self.predict(normed)
+        return predicted
+
+    def macs(self, tokens: int) -> int:
+        """Multiply-accumulates of one image."""
+        linear = (part for part in self.modules() if isinstance(part, nn.Linear))
+        return tokens * sum(part.weight.numel() for part in linear)
 
 
 class FeatureMix(nn.Module):

@@ -7,21 +7,24 @@ from pydantic import Field
 from rspipe.models.encoder import EncoderConfig, seeded
 from rspipe.objectives.base import Objective, Plan, Reconstruction, Step
 from rspipe.objectives.cross_mae import CrossMAE, CrossMAEConfig
+from rspipe.objectives.dmjd import DMJD, DMJDConfig
 from rspipe.objectives.draws import Draws
 from rspipe.objectives.mae import MAE, MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIM, SimMIMConfig
 
 OBJECTIVES: dict[str, type[Objective]] = {
-    cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE, SimMIM)
+    cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE, SimMIM, DMJD)
 }
 
 # What a recipe may hold under `what.objective`; one member per line of the table.
 ObjectiveConfig = Annotated[
-    MAEConfig | CrossMAEConfig | SelectiveMAEConfig | SimMIMConfig, Field(discriminator="name")
+    MAEConfig | CrossMAEConfig | SelectiveMAEConfig | SimMIMConfig | DMJDConfig,
+    Field(discriminator="name"),
 ]
 
 __all__ = [
+    "DMJD",
     "MAE",
     "OBJECTIVES",
     "CrossMAE",

@@ -89,6 +89,11 @@ class Objective(nn.Module, ABC):
         self.normalise = normalise
         self.order = self._random_order
 
+    @property
+    def shown(self) -> int:
+        """Patches that the views of an image show together."""
+        return self.kept
+
     @abstractmethod
     def plan(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rspipe.errors import RecipeError
 from rspipe.models.encoder import gather_tokens
+from rspipe.objectives.draws import Draws
 
 
 def count_share(patches: int, share: float) -> int:
@@ -38,6 +39,29 @@ def others(ids: Int[Tensor, "B K"], patches: int) -> Int[Tensor, "B M"]:
     listed = torch.zeros(len(ids), patches, dtype=torch.uint8, device=ids.device)
     listed.scatter_(1, ids, 1)
     return listed.argsort(dim=1, stable=True)[:, : patches - ids.shape[1]]
+
+
+def disjoint_views(patches: int, kept: int, always: int, views: int) -> Int[Tensor, "views K"]:
+    """Say which ranks of a random order of the patches each of several views sees.
+
+    The first `always` ranks are seen by every view. Of the others each view sees the next
+    stretch, going round: so a view hides what the views before it saw, the latest first, and no
+    rank is seen twice until all have been seen, or hidden by none until there are views enough.
+    Hidden by some view: min(patches - always, views * (patches - kept)) ranks, if views >= 2.
+
+    Args:
+        patches: ranks, N.
+        kept: what each view sees, K.
+        always: 0 where every patch shall be predicted; at most K.
+        views: how many.
+
+    Source: DMJD, arXiv:2301.00230, "disjoint masking", whose released code has two views; more
+        than two are ours.
+    """
+    stretch = kept - always
+    start = torch.arange(views)[:, None] * stretch
+    turning = always + (start + torch.arange(stretch)) % max(1, patches - always)
+    return torch.cat([torch.arange(always).expand(views, -1), turning], dim=1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +111,13 @@ class Cells:
         cells = math.ceil(self.count * share - 1e-6)
         return -(-self.grid[0] * self.grid[1] * cells // self.count)
 
-    def order(self, noise: Float[Tensor, "B cells"]) -> Float[Tensor, "B N"]:
+    def order(
+        self, images: Float[Tensor, "B C H W"], draws: Draws, regions: Tensor | None
+    ) -> Float[Tensor, "B N"]:
+        """Order patches cell by cell, at random: an `Order` that looks at no pixel."""
+        return self.by_noise(draws.uniform(self.count))
+
+    def by_noise(self, noise: Float[Tensor, "B cells"]) -> Float[Tensor, "B N"]:
         """Order patches by the rank of their cell's noise, as numbers in [0, 1)."""
         # Ranks, not noise: two cells with equal noise must not be mixed.
         rank = noise.argsort(dim=1, stable=True).argsort(dim=1, stable=True) / self.count

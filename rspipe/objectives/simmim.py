@@ -51,7 +51,7 @@ class SimMIM(Objective):
                 f"mask_ratio={config.mask_ratio} hides {hidden} of {encoder.patches} patches in "
                 f"cells of {config.mask_cell_px} px; lower what.objective.mask_cell_px"
             )
-        self.order = self._cell_order
+        self.order = self.cells.order
         self.mask_token = nn.Parameter(torch.zeros(1, 1, encoder.width))
         self.head = nn.Linear(encoder.width, encoder.patch_values)
         initialise(self.head)
@@ -95,8 +95,3 @@ class SimMIM(Objective):
     def macs_per_image(self) -> int:
         """Encoder over all places; a hidden one is not embedded but predicted, at equal cost."""
         return self.encoder.config.macs(self.encoder.config.patches)
-
-    def _cell_order(
-        self, images: Float[Tensor, "B C H W"], draws: Draws, regions: Tensor | None
-    ) -> Float[Tensor, "B N"]:
-        return self.cells.order(draws.uniform(self.cells.count))

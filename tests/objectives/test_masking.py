@@ -7,6 +7,7 @@ from rspipe.objectives.masking import (
     Cells,
     Mix,
     count_share,
+    disjoint_views,
     grow_from_seeds,
     keep_smallest,
     mix_at,
@@ -114,7 +115,7 @@ def test_cells_are_hidden_whole_but_for_one_at_the_limit(grid, side, share, seed
     patches = grid[0] * grid[1]
     assert share * patches - 1e-3 <= hidden <= patches
     cut_allowed = any(length % side for length in grid)
-    for order in cells.order(noise):
+    for order in cells.by_noise(noise):
         ids = order.argsort(stable=True)[patches - hidden :]
         cell_of = (torch.arange(patches) // grid[1] // side) * cells.shape[1] + (
             torch.arange(patches) % grid[1]
@@ -127,6 +128,27 @@ def test_cells_are_hidden_whole_but_for_one_at_the_limit(grid, side, share, seed
 
 def test_every_cell_is_hidden_as_often_as_another():
     cells = Cells((4, 6), 2)
-    order = cells.order(torch.rand(3000, 6, generator=torch.Generator().manual_seed(0)))
+    order = cells.by_noise(torch.rand(3000, 6, generator=torch.Generator().manual_seed(0)))
     often = (order.argsort(dim=1, stable=True)[:, 8:].flatten().bincount() / 3000).reshape(4, 6)
     torch.testing.assert_close(often, torch.full((4, 6), 4 / 6), rtol=0, atol=0.04)
+
+
+@given(
+    patches=st.integers(2, 60),
+    views=st.integers(2, 5),
+    data=st.data(),
+)
+def test_views_hide_what_others_saw_until_enough_is_predicted(patches, views, data):
+    kept = data.draw(st.integers(1, patches - 1))
+    always = data.draw(st.integers(0, kept))
+    seen = disjoint_views(patches, kept, always, views)
+    assert all(len(set(row)) == kept for row in seen.tolist())
+    times = torch.zeros(patches, dtype=torch.long)
+    times.scatter_add_(0, seen.flatten(), torch.ones_like(seen.flatten()))
+    assert (times[:always] == views).all()
+    hidden_by_some = (times < views).sum()
+    assert hidden_by_some == (
+        min(patches - always, views * (patches - kept)) if kept > always else patches - kept
+    )
+    if always + views * (kept - always) <= patches:
+        assert (times[always:] <= 1).all()

@@ -15,7 +15,7 @@ from rspipe.models.released import from_released
 from rspipe.models.weights import load_strictly
 from rspipe.objectives import MAE, CrossMAE, Plan, SelectiveMAE
 from rspipe.objectives.cross_mae import CrossMAEConfig
-from rspipe.objectives.hog import hog_cells
+from rspipe.objectives.hog import hog_cells, hog_target
 from rspipe.objectives.mae import MAEConfig
 from rspipe.objectives.masking import Mix, count_share, grow_from_seeds, keep_smallest, others
 from rspipe.objectives.selective_mae import SelectiveMAEConfig
@@ -111,7 +111,8 @@ def test_token_selection_agrees_with_released_code(request):
         assert torch.equal(farthest, torch.from_numpy(oracle["psts_farthest"]))
 
 
-def test_hog_cells_agree_with_released_code(request):
+def test_hog_targets_agree_with_released_code(request):
     for oracle in oracle_files(request, "hog_target"):
         image = torch.from_numpy(oracle["image"]).permute(2, 0, 1)[None].float()
         agree(hog_cells(image, 8)[0], oracle["cells"])
+        agree(hog_target(image, 16)[0], oracle["target"])
