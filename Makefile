@@ -17,7 +17,7 @@ help: ## This list
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 	@echo
-	@echo "  PIPELINE=$(PIPELINE)  DATA=folder of data sets  ARGS='key=value …'"
+	@echo "  PIPELINE=$(PIPELINE)  DATA=folder of data sets  GPUS=processes of pretrain  ARGS='key=value …'"
 
 $(READY): pyproject.toml constraints.txt .ci/setup
 	PYTHON=$(PYTHON) ENV=$(ENV) bash .ci/setup
@@ -34,8 +34,9 @@ data: $(READY) ## Write the demo's native data sets (real imagery, offline)
 curate: data ## Native data sets → data/corpus
 	$(RUN)rspipe curate $(RECIPES)/curate.yaml $(DATA_ARG) $(ARGS)
 
-pretrain: $(READY) ## Corpus → data/runs
-	$(RUN)rspipe pretrain $(RECIPES)/pretrain.yaml $(ARGS)
+pretrain: $(READY) ## Corpus → data/runs (GPUS=8: so many processes, one per GPU if there are any)
+	$(RUN)$(if $(GPUS),python -m torch.distributed.run --standalone --nproc-per-node=$(GPUS) -m rspipe.cli,rspipe) \
+		pretrain $(RECIPES)/pretrain.yaml $(ARGS)
 
 eval: data ## Run × benchmarks → data/results
 	$(RUN)rspipe eval $(RECIPES)/eval.yaml $(DATA_ARG) $(ARGS)

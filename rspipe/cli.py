@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,6 +13,10 @@ from rspipe.corpus_cli import corpus_app
 from rspipe.errors import MissingDependency, RspipeError
 from rspipe.recipe import Strict, load_recipe
 from rspipe.weights_cli import weights_app
+
+if TYPE_CHECKING:
+    from rspipe.evaluate.on_the_way import NearestNeighbours
+    from rspipe.train.config import Probe
 
 RecipeT = TypeVar("RecipeT", bound=Strict)
 
@@ -49,7 +53,17 @@ def pretrain(recipe: RecipePath, overrides: Overrides = None) -> None:
     from rspipe.train.config import PretrainRecipe
     from rspipe.train.trainer import pretrain as run
 
-    run(load_recipe(recipe, PretrainRecipe, overrides or ()))
+    wanted = load_recipe(recipe, PretrainRecipe, overrides or ())
+    run(wanted, hooks=_probes(wanted.probe))
+
+
+def _probes(probe: "Probe | None") -> list["NearestNeighbours"]:
+    """Let a run ask evaluation, of which it knows nothing itself."""
+    if probe is None:
+        return []
+    from rspipe.evaluate.on_the_way import NearestNeighbours
+
+    return [NearestNeighbours(Path(probe.data), probe.benchmark, probe.every_steps)]
 
 
 @app.command("eval")

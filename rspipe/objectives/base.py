@@ -80,6 +80,8 @@ class Objective(nn.Module, ABC):
     """Factor on the recipe's learning rate that the method asks for."""
     views: int = 1
     """Masked views of each image in a step."""
+    seeds: int = 0
+    """How many of the kept patches, the first ones, were chosen before the others."""
     needs_regions: bool = False
     """Whether `plan` must be given a map of regions."""
 

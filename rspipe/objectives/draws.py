@@ -30,7 +30,8 @@ class Draws:
     """
 
     def __init__(self, seed: int, places: Int[Tensor, " B"]) -> None:
-        start = torch.tensor(seed, dtype=torch.int64, device=places.device)
+        # Filled on the device: a number sent to a GPU would stop the host until all work is done.
+        start = torch.full((), seed, dtype=torch.int64, device=places.device)
         self._keys = mixed(mixed(start) + places * _GAMMA)
         self._calls = 0
 

@@ -45,7 +45,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         return None
     path = folder / pointer.read_text().strip()
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped: the processes of a machine share its pages.
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch and pickle share no base of errors
         raise RunError(
             f"{path}: unreadable checkpoint ({error}); write an older one's name into {pointer}, "

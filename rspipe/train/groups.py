@@ -112,7 +112,8 @@ class Groups:
             group = Group.read(self._tiles, index, self._with_masks)
             with self._lock:
                 self._keep(index, group)
-                del self._reading[index]
+                # A thread that waited and found it dropped already reads it again.
+                self._reading.pop(index, None)
             return group
 
     def keep_only(self, used: Set[int]) -> None:

@@ -1,12 +1,12 @@
-"""Metrics of a run: one JSON line per logged step, and the same as TensorBoard curves."""
+"""Metrics of a run: one JSON line per logged step, and the same to other places."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from torch.utils.tensorboard import SummaryWriter
-
 from rspipe.train.checkpoint import write_aside
+from rspipe.train.sinks import Sink
 
 
 class MetricsLog:
@@ -15,19 +15,20 @@ class MetricsLog:
     Args:
         folder: the run folder.
         done: steps that are done; later lines are of a killed run.
+        sinks: where else they go.
     """
 
-    def __init__(self, folder: Path, done: int) -> None:
+    def __init__(self, folder: Path, done: int, sinks: Sequence[Sink] = ()) -> None:
         path = folder / "metrics.jsonl"
         _truncate(path, done)
         self._file = path.open("a", buffering=1)
-        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
+        self._sinks = sinks
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Note the values after `step` steps."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self._curves.add_scalar(name, value, step)
+        for sink in self._sinks:
+            sink.write(step, values)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -39,7 +40,8 @@ class MetricsLog:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
-        self._curves.close()
+        for sink in self._sinks:
+            sink.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

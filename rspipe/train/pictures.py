@@ -4,13 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
 from rspipe.models.encoder import Encoder
-from rspipe.objectives import Reconstruction
+from rspipe.objectives import Plan, Reconstruction
 
-_MARK = np.array([255, 210, 0], dtype=np.uint8)
+IGNORED, SEED, VISIBLE, PREDICTED = range(4)
+"""What a plan makes of a patch. A seed is visible and was chosen before the others."""
+
+# By role; chosen to differ for the colour-blind, too (Okabe & Ito 2008).
+_COLOURS = np.array([(0, 0, 0), (86, 180, 233), (0, 158, 115), (240, 200, 0)], dtype=np.uint8)
 _GAP_PX = 4
 _MIN_TILE_PX = 96
 
@@ -19,24 +23,47 @@ def write_picture(
     path: Path,
     images: torch.Tensor,
     reconstruction: Reconstruction,
+    roles: Int[np.ndarray, "B h w"],
     encoder: Encoder,
 ) -> None:
-    """Draw one column per image: original, visible, visible + predicted, predicted patches marked.
+    """Draw one column per image: original, visible, visible + predicted, and what was chosen.
+
+    In the last row seeds are blue, other visible patches green, predicted ones yellow, and
+    ignored ones dark.
 
     Args:
         path: the PNG to write.
         images: normalised (B, C, H, W); the first three bands are drawn.
         reconstruction: of the same images.
+        roles: of their patches, as `roles_of` says.
         encoder: knows how the images were normalised.
     """
     original, visible, filled = (
         _to_rgb(encoder.denormalise(x.float().cpu()))
         for x in (images, reconstruction.visible, reconstruction.filled)
     )
-    marked = _mark(original, reconstruction.predicted.cpu().numpy(), encoder.config.patch_px)
+    marked = _mark(original, roles, encoder.config.patch_px)
     rows = [_row(tiles) for tiles in (original, visible, filled, marked)]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(rows)).save(path)
+
+
+def roles_of(plan: Plan, views: int, seeds: int, grid: tuple[int, int]) -> Int[np.ndarray, "B h w"]:
+    """Say what became of each patch in the first view of each image.
+
+    Args:
+        plan: of all views.
+        views: masked views of an image.
+        seeds: how many of the kept patches, the first ones, were chosen before the others.
+        grid: patches down and across.
+    """
+    keep, predict = (ids[::views].cpu().numpy() for ids in (plan.ids_keep, plan.ids_predict))
+    roles = np.full((len(keep), *grid), IGNORED)
+    flat = roles.reshape(len(keep), -1)
+    np.put_along_axis(flat, predict, PREDICTED, axis=1)
+    np.put_along_axis(flat, keep, VISIBLE, axis=1)
+    np.put_along_axis(flat, keep[:, :seeds], SEED, axis=1)
+    return roles
 
 
 def _to_rgb(pixels: torch.Tensor) -> UInt8[np.ndarray, "B H W 3"]:
@@ -45,12 +72,12 @@ def _to_rgb(pixels: torch.Tensor) -> UInt8[np.ndarray, "B H W 3"]:
 
 
 def _mark(
-    tiles: UInt8[np.ndarray, "B H W 3"], predicted: Bool[np.ndarray, "B h w"], patch_px: int
+    tiles: UInt8[np.ndarray, "B H W 3"], roles: Int[np.ndarray, "B h w"], patch_px: int
 ) -> UInt8[np.ndarray, "B H W 3"]:
-    """Tint the predicted patches, dim the others."""
-    mask = predicted.repeat(patch_px, axis=1).repeat(patch_px, axis=2)[..., None]
-    tinted = tiles // 2 + _MARK // 2
-    return np.where(mask, tinted, tiles // 3)
+    """Tint each patch by its role."""
+    tints = _COLOURS[roles].repeat(patch_px, axis=1).repeat(patch_px, axis=2)
+    marked: UInt8[np.ndarray, "B H W 3"] = tiles // 2 + tints // 2
+    return marked
 
 
 def _row(tiles: UInt8[np.ndarray, "B H W 3"]) -> UInt8[np.ndarray, "H2 W2 3"]:

@@ -9,16 +9,17 @@ import torch
 import yaml
 
 from rspipe import __version__
-from rspipe.errors import RunError
+from rspipe.errors import RunError, WeightsError
 from rspipe.io.provenance import code_commit
 from rspipe.models.encoder import CARD_FILE, WEIGHTS_FILE
 from rspipe.recipe import fingerprint
 from rspipe.schema import SCHEMA_VERSION
 from rspipe.train.checkpoint import write_aside
-from rspipe.train.config import PretrainRecipe, PretrainWhat
+from rspipe.train.config import InitFrom, PretrainRecipe, PretrainWhat
+from rspipe.train.sinks import flat
 
 # Raise it when the same recipe would give other weights than before.
-TRAINER_VERSION = 2
+TRAINER_VERSION = 3
 
 _MANIFEST = "manifest.json"
 _RECIPE = "run.yaml"
@@ -36,12 +37,16 @@ class RunFolder:
         self.path = Path(recipe.out or f"data/runs/{recipe.name}")
         self.recipe = recipe
         self.corpus_fingerprint = corpus_fingerprint
-        self.fingerprint = run_fingerprint(recipe.what, corpus_fingerprint)
+        self.start = hash_weights(recipe.what.init_from)
+        self.fingerprint = run_fingerprint(recipe.what, corpus_fingerprint, self.start)
         self.checkpoints = self.path / "checkpoint"
         self.pictures = self.path / "pictures"
 
-    def open(self) -> None:
+    def open(self, may_write: bool = True) -> None:
         """Make the folder, or check that it holds this run.
+
+        Args:
+            may_write: of several processes one writes.
 
         Raises:
             RunError: it holds another run; nothing is changed then, and no setting makes rspipe
@@ -56,21 +61,23 @@ class RunFolder:
                     f"{self.path} holds another run ({self._difference(there)}); give this one "
                     "another name or out, or delete that folder"
                 )
-        write_aside(note, yaml.safe_dump(self._note(), sort_keys=False))
+        if may_write:
+            write_aside(note, yaml.safe_dump(self._note(), sort_keys=False))
 
     def _note(self) -> dict[str, Any]:
         return {
             "fingerprint": self.fingerprint,
             "trainer_version": TRAINER_VERSION,
             "corpus_fingerprint": self.corpus_fingerprint,
+            "initial_weights": self.start,
             **self.recipe.model_dump(mode="json"),
         }
 
     def _difference(self, there: dict[str, Any]) -> str:
         """Name what differs from the run that is there."""
-        keys = ("trainer_version", "corpus_fingerprint", "what")
+        keys = ("trainer_version", "corpus_fingerprint", "initial_weights", "what")
         here = self._note()
-        ours, theirs = (_flat({k: note.get(k) for k in keys}) for note in (here, there))
+        ours, theirs = (flat({k: note.get(k) for k in keys}) for note in (here, there))
         names = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
         return ", ".join(f"{k}: {theirs.get(k)} there, {ours.get(k)} here" for k in names[:5])
 
@@ -91,6 +98,7 @@ class RunFolder:
             "code_commit": code_commit(),
             "fingerprint": self.fingerprint,
             "corpus_fingerprint": self.corpus_fingerprint,
+            "initial_weights": self.start,
             "recipe": self.recipe.model_dump(mode="json"),
             "encoder_sha256": hashlib.sha256((self.path / WEIGHTS_FILE).read_bytes()).hexdigest(),
             **results,
@@ -99,16 +107,34 @@ class RunFolder:
         write_aside(self.path / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
-def run_fingerprint(what: PretrainWhat, corpus_fingerprint: str) -> str:
-    """Hash what decides the weights: recipe, corpus, and the version of this trainer."""
-    return fingerprint(TRAINER_VERSION, what, corpus_fingerprint)
+def run_fingerprint(what: PretrainWhat, corpus_fingerprint: str, start: str | None = None) -> str:
+    """Hash what decides the weights: recipe, corpus, and the version of this trainer.
+
+    Args:
+        what: the recipe's part; where its initial weights lie does not count.
+        corpus_fingerprint: of the corpus.
+        start: hash of the initial weights, where they come from a file.
+    """
+    if what.init_from is not None:
+        placeless = what.init_from.model_copy(update={"path": ""})
+        what = what.model_copy(update={"init_from": placeless})
+    return fingerprint(TRAINER_VERSION, what, corpus_fingerprint, start)
 
 
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    return {
-        key: leaf
-        for inner, part in value.items()
-        for key, leaf in _flat(part, f"{name}.{inner}" if name else inner).items()
-    }
+def hash_weights(start: InitFrom | None) -> str | None:
+    """Hash the file of initial weights, or all weights files of a folder.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if start is None:
+        return None
+    path = Path(start.path)
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise WeightsError(f"what.init_from.path={path}: no weights there; want a file or a run")
+    found = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            found.update(hashlib.file_digest(content, "sha256").digest())
+    return found.hexdigest()

@@ -10,22 +10,29 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """Whether someone asked the run to stop, and how."""
+    """Whether someone asked the run to stop, and how.
 
-    def __init__(self) -> None:
+    Args:
+        patient: whether to bear further signals. `torchrun` repeats the one that a terminal has
+            sent already, and kills by itself what does not end in time.
+    """
+
+    def __init__(self, patient: bool = False) -> None:
         self.signal_name: str | None = None
+        self._patient = patient
 
     def ask(self, number: int, frame: FrameType | None = None) -> None:
-        """Note the first signal; a second one ends the process at once, as it would without us."""
-        if self.signal_name is not None:
+        """Note the first signal; a second one ends an impatient process at once."""
+        if self.signal_name is None:
+            self.signal_name = signal.Signals(number).name
+        elif not self._patient:
             raise KeyboardInterrupt
-        self.signal_name = signal.Signals(number).name
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
+def stopping(patient: bool = False) -> Iterator[Stop]:
     """Turn Ctrl-C and SIGTERM into a wish that the training loop reads between steps."""
-    stop = Stop()
+    stop = Stop(patient)
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may listen to signals
         return

@@ -25,7 +25,12 @@ def test_recipe_is_read_with_its_objective(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "override", ["what.objective.name=mea", "what.forwards_per_step=3", "what.encoder.img_px=65"]
+    "override",
+    [
+        "what.objective.name=mea",
+        "what.layer_decay=0.9",
+        "what.encoder.img_px=65",
+    ],
 )
 def test_impossible_recipe_is_refused(tmp_path, override):
     path = tmp_path / "pretrain.yaml"
