@@ -61,6 +61,11 @@ class EncoderConfig(Strict):
             raise ValueError(
                 f"mean, std and bands need one value for each of {self.in_chans} bands"
             )
+        if not all(0 <= m <= 1 and 0 < s <= 1 for m, s in zip(self.mean, self.std, strict=True)):
+            raise ValueError(
+                f"mean={self.mean}, std={self.std}: want values scaled to 0..1; divide statistics "
+                "of 8-bit values by 255"
+            )
         return self
 
     @property
@@ -254,7 +259,10 @@ class Encoder(nn.Module):
                 features of the made image differ from those noted at saving.
         """
         if not (folder / CARD_FILE).is_file():
-            raise WeightsError(f"{folder}: no finished encoder here; run `make pretrain` first")
+            raise WeightsError(
+                f"{folder}: no finished encoder here; run `make pretrain` first, or bring "
+                "published weights in with `rspipe weights import`"
+            )
         try:
             card = json.loads((folder / CARD_FILE).read_text())
         except (OSError, ValueError) as error:
@@ -319,6 +327,9 @@ class Encoder(nn.Module):
 
 
 def _make_vit(config: EncoderConfig) -> VisionTransformer:
+    # timm would take "hf-hub:…" for a place to fetch a model from; cards come from strangers.
+    if ":" in config.timm_name:
+        raise RecipeError(f"timm_name={config.timm_name!r}: want a model's name, not a place")
     try:
         vit = timm.create_model(config.timm_name, pretrained=False, **config.timm_kwargs())
     except (RuntimeError, TypeError) as error:  # no such model, or none of these dials

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import timm
 from pydantic import ValidationError
@@ -62,20 +62,20 @@ def infer_config(
             f"{origin}: width {shape['width']} is of no published transformer, and weights do not "
             "tell the number of attention heads; give it (--heads)"
         )
-    return _checked(
-        origin,
-        timm_name=timm_name or known_name,
-        img_px=img_px or _square_px(shape["patches"], shape["patch_px"], origin),
-        patch_px=shape["patch_px"],
-        width=shape["width"],
-        depth=shape["depth"],
-        heads=heads,
-        mlp_ratio=shape["mlp_width"] / shape["width"],
-        in_chans=shape["in_chans"],
-        bands=tuple(bands),
-        mean=tuple(mean),
-        std=tuple(std),
-    )
+    fields = {
+        "timm_name": timm_name or known_name,
+        "img_px": img_px or _square_px(shape["patches"], shape["patch_px"], origin),
+        "patch_px": shape["patch_px"],
+        "width": shape["width"],
+        "depth": shape["depth"],
+        "heads": heads,
+        "mlp_ratio": shape["mlp_width"] / shape["width"],
+        "in_chans": shape["in_chans"],
+        "bands": tuple(bands),
+        "mean": tuple(mean),
+        "std": tuple(std),
+    }
+    return checked_config(origin, fields)
 
 
 def read_shape(state: State, origin: str) -> dict[str, int]:
@@ -165,7 +165,12 @@ def _square_px(patches: int, patch_px: int, origin: str) -> int:
     return side * patch_px
 
 
-def _checked(origin: str, **fields: object) -> EncoderConfig:
+def checked_config(origin: str, fields: Mapping[str, object]) -> EncoderConfig:
+    """Build a config from values that came with weights.
+
+    Raises:
+        WeightsError: naming what is impossible.
+    """
     try:
         return EncoderConfig.model_validate(fields)
     except ValidationError as error:

@@ -131,14 +131,17 @@ def test_oblong_images_and_other_bands_work(tmp_path):
     assert Encoder.load(tmp_path).config == config
 
 
-@pytest.mark.parametrize("wrong", [{"img_px": 30}, {"heads": 5}, {"mean": (0.5,)}])
+@pytest.mark.parametrize(
+    "wrong", [{"img_px": 30}, {"heads": 5}, {"mean": (0.5,)}, {"mean": (124.0,) * 3}]
+)
 def test_impossible_shapes_are_refused(wrong):
     with pytest.raises(RecipeError):
         validate(TINY.model_dump() | wrong, EncoderConfig, origin="test")
 
 
 @pytest.mark.parametrize(
-    "name", ["vit_bose_patch16_224", "resnet18", "vit_small_patch14_reg4_dinov2"]
+    "name",
+    ["vit_bose_patch16_224", "resnet18", "vit_small_patch14_reg4_dinov2", "hf-hub:timm/vit_base"],
 )
 def test_models_that_cannot_be_masked_are_refused(name):
     with pytest.raises(RecipeError, match=name):

@@ -15,9 +15,7 @@ from tests.models.released_files import DEAD, TINY, make_objective, released_sta
 
 ORACLES = Path(__file__).parents[1] / "objectives/oracles"
 RELEASED = ["mae", "cross_mae", "selective_mae"]
-# Width 24 is of no published transformer; a bare encoder does not tell its statistics.
-HEADS = ImportRules(heads=3)
-BARE = ImportRules(heads=3, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+HEADS = ImportRules(heads=3)  # width 24 is of no published transformer
 
 
 @pytest.fixture
@@ -253,7 +251,7 @@ def test_other_image_size_interpolates_positions_and_says_so(img_px, tmp_path):
         state["pos_embed"], list(encoder.config.grid), [4, 4], num_prefix_tokens=1
     )
     assert torch.equal(encoder.vit.pos_embed.detach(), want)
-    with pytest.raises(WeightsError, match="img_px=30: no multiple of 8"):
+    with pytest.raises(WeightsError, match="img_px=30 is no multiple of patch_px=8"):
         import_encoder(path, ImportRules(heads=3, img_px=30))
 
 
