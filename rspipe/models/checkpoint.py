@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rspipe.errors import WeightsError
@@ -38,11 +39,6 @@ class Checkpoint:
         """The encoder's tensors, by timm's names."""
         return {k.removeprefix(ENCODER): v for k, v in self.state.items() if k.startswith(ENCODER)}
 
-    @property
-    def has_decoder(self) -> bool:
-        """Whether it holds more than an encoder."""
-        return any(not name.startswith(ENCODER) for name in self.state)
-
 
 def open_checkpoint(path: Path, under: str | None = None) -> Checkpoint:
     """Read a weights file, a folder that rspipe wrote, or a hub's folder of a timm model.
@@ -52,11 +48,11 @@ def open_checkpoint(path: Path, under: str | None = None) -> Checkpoint:
         under: which table of tensors a file is read from; None: as `read_state` finds it.
 
     Raises:
-        WeightsError: nothing readable is there, or its keys are of no known layout.
+        WeightsError: nothing readable is there, its keys are of no known layout, or a tensor holds
+            no finite numbers.
     """
     if not path.is_dir():
-        state, report = from_released(read_state(path, under), str(path))
-        return Checkpoint(str(path), state, report)
+        return _from_file(path, under)
     if under is not None:
         raise WeightsError(f"{path}: a folder has no table {under!r}; name a file of it")
     if (path / CARD_FILE).is_file():
@@ -81,18 +77,36 @@ def sha256_of(path: Path) -> dict[str, str]:
     return hashes
 
 
+def _from_file(path: Path, under: str | None = None) -> Checkpoint:
+    """Open a file; what it holds as half precision is widened, and that is reported."""
+    tensors, report = from_released(read_state(path, under), str(path))
+    theirs = {new: old for old, new in report.renamed.items()}
+    state, changed = {}, {}
+    for name, tensor in tensors.items():
+        old = theirs.get(name, name)
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(
+                f"{path}: {old} ({tensor.dtype}) holds something else than finite numbers; the "
+                "file is damaged, or quantised"
+            )
+        if tensor.dtype != torch.float32:
+            changed[old] = f"{str(tensor.dtype).removeprefix('torch.')} to float32"
+        state[name] = tensor.float()
+    return Checkpoint(str(path), state, replace(report, changed=changed))
+
+
 def _from_encoder(folder: Path) -> Checkpoint:
     encoder = Encoder.load(folder)
     vit = encoder.vit.state_dict()
     state = {ENCODER + name: tensor for name, tensor in vit.items()}
-    report = LoadReport(matched=tuple(vit), layout="rspipe folder")
+    names = {name: ENCODER + name for name in vit}
+    report = LoadReport(matched=tuple(vit), renamed=names, layout="rspipe folder")
     return Checkpoint(str(folder), state, report, encoder.config)
 
 
 def _from_hub(folder: Path) -> Checkpoint:
     path = folder / HUB_WEIGHTS
-    state, report = from_released(read_state(path), str(path))
-    config, bare = _read_hub_config(folder), Checkpoint(str(folder), state, report)
+    config, bare = _read_hub_config(folder), _from_file(path)
     if HUB_CARD in config:
         ours = Encoder.from_card(config[HUB_CARD], path)
         return replace(bare, config=ours.config)

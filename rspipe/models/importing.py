@@ -1,6 +1,6 @@
 """From a released checkpoint to an encoder: every change is asked for, and reported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from rspipe.models.shapes import (
     RGB,
     checked_config,
     infer_config,
+    read_shape,
     refuse_other_count,
     timm_statistics,
 )
@@ -96,7 +97,6 @@ def import_encoder(path: Path, rules: ImportRules | None = None) -> Encoder:
     _drop_decoder(checkpoint, parts)
     _drop_head(checkpoint.origin, parts, rules)
     _fill_norm(checkpoint, parts, rules)
-    _to_float32(checkpoint.origin, parts)
     config = _file_config(checkpoint, parts, rules)
     config = _change_bands(checkpoint.origin, parts, config, rules)
     config = _resize(checkpoint.origin, parts, config, rules)
@@ -131,7 +131,7 @@ def _fill_norm(checkpoint: Checkpoint, parts: _Parts, rules: ImportRules) -> Non
     layout = LAYOUTS.get(checkpoint.report.layout)
     none_learned = layout is not None and not layout.has_final_norm
     names = [name for name in ("norm.weight", "norm.bias") if name not in parts.state]
-    if not names or "cls_token" not in parts.state:
+    if not names:
         return
     if not (none_learned or rules.plain_norm):
         raise WeightsError(
@@ -140,19 +140,10 @@ def _fill_norm(checkpoint: Checkpoint, parts: _Parts, rules: ImportRules) -> Non
             "--plain-norm, and use features from before it"
         )
     why = f"layout {checkpoint.report.layout} trains none" if none_learned else "as asked"
-    width = parts.state["cls_token"].shape[-1]
+    width = read_shape(parts.state, checkpoint.origin)["width"]
     for name in names:
         parts.state[name] = torch.ones(width) if name == "norm.weight" else torch.zeros(width)
         parts.filled[name] = f"plain norm, gain 1, bias 0: {why}"
-
-
-def _to_float32(origin: str, parts: _Parts) -> None:
-    for name, tensor in parts.state.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{origin}: {name} holds values that are not finite")
-        if tensor.dtype != torch.float32:
-            parts.changed[name] = f"{str(tensor.dtype).removeprefix('torch.')} to float32"
-            parts.state[name] = tensor.float()
 
 
 def _file_config(checkpoint: Checkpoint, parts: _Parts, rules: ImportRules) -> EncoderConfig:
@@ -316,7 +307,18 @@ def _report(checkpoint: Checkpoint, parts: _Parts, found: LoadReport) -> LoadRep
         renamed={old: new for old, new in matched.items() if old != new},
         dropped=parts.dropped,
         filled=parts.filled,
-        changed={theirs.get(name, name): how for name, how in parts.changed.items()},
+        changed=_all_changes(checkpoint, matched, parts, theirs),
         assumed=parts.assumed,
         layout=checkpoint.report.layout,
     )
+
+
+def _all_changes(
+    checkpoint: Checkpoint, matched: Mapping[str, str], parts: _Parts, theirs: Mapping[str, str]
+) -> dict[str, str]:
+    """Tell what happened to values on reading, and after it."""
+    changed = {name: how for name, how in checkpoint.report.changed.items() if name in matched}
+    for name, how in parts.changed.items():
+        old = theirs.get(name, name)
+        changed[old] = f"{changed[old]}; {how}" if old in changed else how
+    return changed

@@ -75,7 +75,13 @@ def infer_config(
         "mean": tuple(mean),
         "std": tuple(std),
     }
-    return checked_config(origin, fields)
+    config = checked_config(origin, fields)
+    if config.patches != shape["patches"]:
+        raise WeightsError(
+            f"{origin}: pos_embed has {shape['patches']} positions besides the class token's, "
+            f"images of {config.img_px} px have {config.patches} patches"
+        )
+    return config
 
 
 def read_shape(state: State, origin: str) -> dict[str, int]:

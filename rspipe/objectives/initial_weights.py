@@ -51,9 +51,8 @@ def initialise_from(
     wanted = objective.encoder.config
     assumed = _check_card(checkpoint, wanted)
     own = objective.state_dict()
-    state = {name: tensor.float() for name, tensor in checkpoint.state.items()}
     kept, dropped = _pick(checkpoint, own, encoder_only)
-    state = {name: tensor for name, tensor in state.items() if name not in dropped}
+    state = {name: tensor for name, tensor in checkpoint.state.items() if name not in dropped}
     changed = _match_grids(state, checkpoint, wanted, resize)
     if changed and _DECODER_POSITIONS in state:
         kept.append(_DECODER_POSITIONS)
@@ -160,7 +159,10 @@ def _report(
         renamed={old: new for old, new in matched.items() if old != new},
         dropped={**checkpoint.report.dropped, **{theirs.get(n, n): w for n, w in dropped.items()}},
         filled=filled,
-        changed={theirs.get(name, name): how for name, how in changed.items()},
+        changed={
+            **checkpoint.report.changed,
+            **{theirs.get(name, name): how for name, how in changed.items()},
+        },
         assumed=assumed,
         layout=checkpoint.report.layout,
     )

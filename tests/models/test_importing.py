@@ -150,6 +150,10 @@ def faulty(fault):
         state["pos_embed"] = state["pos_embed"][0]
     elif fault == "not finite":
         state["blocks.1.norm1.weight"] = torch.full((24,), float("nan"))
+    elif fault == "quantised":
+        state["blocks.1.norm1.weight"] = torch.ones(24, dtype=torch.int8)
+    elif fault == "scalar":
+        state["cls_token"] = torch.tensor(0.0)
     elif fault == "grid":
         state["pos_embed"] = state["pos_embed"][:, :-1]
     return state
@@ -164,7 +168,9 @@ def faulty(fault):
         ("unexpected", r"unexpected: blocks\.1\.ls1\.gamma"),
         ("wrong shape", r"wrong shape: blocks\.1\.mlp\.fc2\.weight \(24, 95\), want \(24, 96\)"),
         ("dimensions", r"wrong shape: pos_embed \(17, 24\)"),
-        ("not finite", r"blocks\.1\.norm1\.weight holds values that are not finite"),
+        ("not finite", r"blocks\.1\.norm1\.weight .* something else than finite numbers"),
+        ("quantised", r"blocks\.1\.norm1\.weight \(torch.int8\).*quantised"),
+        ("scalar", r"wrong shape: cls_token"),
         ("grid", "no square grid.*--file-px"),
     ],
 )
@@ -261,6 +267,8 @@ def test_oblong_file_imports_when_its_size_is_given(tmp_path):
     path = write(released_state(objective, "mae"), tmp_path)
     encoder = import_encoder(path, ImportRules(heads=3, file_px=(16, 40)))
     assert encoder.config == config
+    with pytest.raises(WeightsError, match=r"10 positions .* \(16, 48\) px have 12 patches"):
+        import_encoder(path, ImportRules(heads=3, file_px=(16, 48), img_px=32))
 
 
 def test_encoder_folder_imports_at_another_size_but_what_its_card_says_is_no_choice(tmp_path):

@@ -3,6 +3,7 @@ import torch
 
 from rspipe.errors import WeightsError
 from rspipe.models.positions import resize_positions
+from rspipe.objectives import OBJECTIVES, build
 from rspipe.objectives.initial_weights import initialise_from
 from tests.models.released_files import DECODER, TINY, make_objective, released_state
 
@@ -11,9 +12,10 @@ RELEASED = ["mae", "cross_mae", "selective_mae"]
 
 def other(layout, encoder=TINY):
     """The same objective before any training."""
-    from rspipe.objectives import OBJECTIVES, build
-
-    return build(OBJECTIVES[layout].Config(**DECODER), encoder, seed=9)
+    config = OBJECTIVES[layout].Config
+    dials = DECODER | {"mask_cell_px": 8}
+    decoder = {name: value for name, value in dials.items() if name in config.model_fields}
+    return build(config(**decoder), encoder, seed=9)
 
 
 def write(objective, layout, folder):
@@ -51,7 +53,7 @@ def test_own_checkpoint_starts_the_whole_objective(tmp_path):
     assert not report.renamed
 
 
-@pytest.mark.parametrize("layout", RELEASED)
+@pytest.mark.parametrize("layout", OBJECTIVES)
 def test_encoder_only_starts_the_encoder_of_any_objective(layout, tmp_path):
     trained, fresh = make_objective("mae"), other(layout)
     before = {n: t.clone() for n, t in fresh.state_dict().items() if not n.startswith("encoder.")}
@@ -105,6 +107,15 @@ def test_other_grid_is_refused_or_interpolated_when_that_is_asked(img_px, tmp_pa
     assert list(report.changed) == ["pos_embed"]
     assert "decoder_pos_embed" in report.dropped
     assert equal(fresh.decoder.blocks.state_dict(), trained.decoder.blocks.state_dict())
+
+
+def test_half_precision_is_widened_and_said(tmp_path):
+    trained, fresh = make_objective("mae"), other("mae")
+    state = {k: v.bfloat16() for k, v in released_state(trained, "mae").items()}
+    torch.save(state, tmp_path / "half.pth")
+    report = initialise_from(fresh, tmp_path / "half.pth")
+    assert set(report.changed) == set(state)
+    assert all(tensor.dtype == torch.float32 for tensor in fresh.state_dict().values())
 
 
 def test_classifier_of_a_timm_file_is_left_out(tmp_path):
