@@ -1,6 +1,7 @@
 """How weights enter a module: read without running code, and strictly, key by key."""
 
 import argparse
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -156,8 +157,13 @@ def _read(path: Path) -> Any:
         raise WeightsError(f"{path}: no such file")
     if path.suffix == ".safetensors":
         return _loaded(path, lambda: load_file(path))
+    # Mapped where the format allows it: of a checkpoint with the optimiser's state, only the
+    # weights come into memory.
+    mapped = zipfile.is_zipfile(path)
     with torch.serialization.safe_globals([argparse.Namespace]):
-        return _loaded(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+        return _loaded(
+            path, lambda: torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        )
 
 
 def _loaded(path: Path, load: Callable[[], Any]) -> Any:

@@ -27,6 +27,12 @@ def test_state_is_found_one_level_down(tmp_path, table):
     assert torch.equal(read_state(path)["a"], torch.ones(1))
 
 
+def test_file_of_torchs_old_format_is_read(tmp_path):
+    path = tmp_path / "old.pth"
+    torch.save({"model": {"a": torch.ones(1)}}, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(read_state(path)["a"], torch.ones(1))
+
+
 def test_another_table_is_read_when_it_is_named(tmp_path):
     path = tmp_path / "released.pth"
     torch.save({"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.zeros(1)}}, path)

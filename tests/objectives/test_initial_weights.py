@@ -1,11 +1,16 @@
 import pytest
 import torch
 
+from rspipe.corpus.reader import Corpus
 from rspipe.errors import WeightsError
+from rspipe.models.encoder import Encoder
 from rspipe.models.positions import resize_positions
 from rspipe.objectives import OBJECTIVES, build
 from rspipe.objectives.initial_weights import initialise_from
+from rspipe.train.config import PretrainHow, PretrainRecipe, PretrainWhat
+from rspipe.train.trainer import pretrain
 from tests.models.released_files import DECODER, TINY, make_objective, released_state
+from tests.train.fakes import FakeCorpus
 
 RELEASED = ["mae", "cross_mae", "selective_mae"]
 
@@ -51,6 +56,26 @@ def test_own_checkpoint_starts_the_whole_objective(tmp_path):
     report = initialise_from(fresh, tmp_path / "step.pt")
     assert equal(fresh.state_dict(), trained.state_dict())
     assert not report.renamed
+
+
+def test_checkpoint_that_the_trainer_left_starts_the_next_run(tmp_path, monkeypatch):
+    what = PretrainWhat(
+        encoder=TINY,
+        objective=OBJECTIVES["mae"].Config(**DECODER),
+        steps=1,
+        images_per_step=2,
+        precision="fp32",
+    )
+    recipe = PretrainRecipe(
+        name="t", corpus="-", out=str(tmp_path), what=what, how=PretrainHow(device="cpu")
+    )
+    monkeypatch.setattr(Corpus, "open", lambda _: FakeCorpus())
+    pretrain(recipe)
+    (path,) = (tmp_path / "checkpoint").glob("step-*.pt")
+    fresh = other("mae")
+    assert initialise_from(fresh, path).is_exact
+    assert equal(fresh.encoder.state_dict(), Encoder.load(tmp_path).state_dict())
+    assert equal(fresh.state_dict(), torch.load(path)["objective"])
 
 
 @pytest.mark.parametrize("layout", OBJECTIVES)
