@@ -41,10 +41,17 @@ def resolve_precision(wanted: Literal["auto", "bf16", "fp32"], device: torch.dev
 
 
 @contextmanager
-def computing(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Compute in this precision; weights, their update and the loss stay in float32."""
+def attending(device: torch.device) -> Iterator[None]:
+    """Compute attention as is fastest; around the backward pass, too, which may repeat parts."""
     # On CPUs the fused attention's backward is several times slower than plain matrix products
     # at the few tokens that masked images have (torch 2.15, 10 to 200 tokens).
-    attention = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-    with attention, torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
+        yield
+
+
+@contextmanager
+def computing(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute in this precision; weights, their update and the loss stay in float32."""
+    enabled = precision == "bf16"
+    with attending(device), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
         yield

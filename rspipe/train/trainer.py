@@ -22,7 +22,7 @@ from rspipe.train.config import PretrainRecipe
 from rspipe.train.data import Batch, Batches
 from rspipe.train.distributed import Forward, World, joined
 from rspipe.train.ema import Average
-from rspipe.train.hardware import computing, resolve_precision
+from rspipe.train.hardware import attending, computing, resolve_precision
 from rspipe.train.hooks import Hook, due_hooks
 from rspipe.train.launched import Copied, Launched, Share, is_sound, refuse
 from rspipe.train.logging import MetricsLog
@@ -216,7 +216,8 @@ class Run:
         passes = self._passes()
         for index, cut in enumerate(passes):
             share = (cut.stop - cut.start) / len(batch.rows)
-            with self.forward.sharing(is_last=index == len(passes) - 1):
+            is_last = index == len(passes) - 1
+            with self.forward.sharing(is_last), attending(self.device):
                 step = self._pass(batch, cut)
                 (step.loss * share).backward()
             losses.append(step.loss_per_image.detach().float())

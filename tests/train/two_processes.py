@@ -16,6 +16,7 @@ from rspipe.corpus.reader import Corpus
 from rspipe.errors import RunError
 from rspipe.models.encoder import EncoderConfig
 from rspipe.objectives.cross_mae import CrossMAEConfig
+from rspipe.objectives.dmjd import DMJDConfig
 from rspipe.objectives.mae import MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIMConfig
@@ -30,6 +31,7 @@ OBJECTIVES = {
     "mae": MAEConfig(**DECODER),
     "cross_mae": CrossMAEConfig(**DECODER),
     "selective_mae": SelectiveMAEConfig(**DECODER),
+    "dmjd": DMJDConfig(**DECODER, visible_width=16, mask_cell_px=8),
     "simmim": SimMIMConfig(mask_cell_px=8),
 }
 PLANTED = 17
