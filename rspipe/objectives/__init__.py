@@ -1,4 +1,4 @@
-"""Pre-training methods: one file per paper, one visible table."""
+"""Pre-training methods: one file per paper, one visible table (table.py), docs/objectives.md."""
 
 from typing import Annotated
 
@@ -6,22 +6,17 @@ from pydantic import Field
 
 from rspipe.models.encoder import EncoderConfig, seeded
 from rspipe.objectives.base import Objective, Plan, Reconstruction, Step
-from rspipe.objectives.cross_mae import CrossMAE, CrossMAEConfig
-from rspipe.objectives.dmjd import DMJD, DMJDConfig
+from rspipe.objectives.cross_mae import CrossMAE
+from rspipe.objectives.dmjd import DMJD
 from rspipe.objectives.draws import Draws
-from rspipe.objectives.mae import MAE, MAEConfig
-from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
-from rspipe.objectives.simmim import SimMIM, SimMIMConfig
+from rspipe.objectives.mae import MAE
+from rspipe.objectives.region_masking import RegionMaskingConfig, mask_by_region
+from rspipe.objectives.selective_mae import SelectiveMAE
+from rspipe.objectives.simmim import SimMIM
+from rspipe.objectives.table import OBJECTIVES, MethodConfig
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE, SimMIM, DMJD)
-}
-
-# What a recipe may hold under `what.objective`; one member per line of the table.
-ObjectiveConfig = Annotated[
-    MAEConfig | CrossMAEConfig | SelectiveMAEConfig | SimMIMConfig | DMJDConfig,
-    Field(discriminator="name"),
-]
+# What a recipe may hold under `what.objective`: a method, or a method in a wrapper.
+ObjectiveConfig = Annotated[MethodConfig | RegionMaskingConfig, Field(discriminator="name")]
 
 __all__ = [
     "DMJD",
@@ -46,5 +41,7 @@ def build(objective: ObjectiveConfig, encoder: EncoderConfig, seed: int) -> Obje
     Raises:
         RecipeError: the ratios leave no patch to see or to predict.
     """
+    if isinstance(objective, RegionMaskingConfig):
+        return mask_by_region(build(objective.base, encoder, seed), objective)
     with seeded(seed):
         return OBJECTIVES[objective.name](objective, encoder)  # type: ignore[arg-type]

@@ -12,12 +12,13 @@ from rspipe.objectives import OBJECTIVES, Draws, build
 from rspipe.objectives.cross_mae import CrossMAEConfig
 from rspipe.objectives.dmjd import DMJDConfig
 from rspipe.objectives.mae import MAEConfig
+from rspipe.objectives.region_masking import RegionMaskingConfig
 from rspipe.objectives.selective_mae import SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIMConfig
 
 ENCODER = EncoderConfig(img_px=(32, 48), patch_px=8, width=24, depth=2, heads=2)
 SMALL = {"decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
-CONFIGS = {
+METHODS = {
     "mae": MAEConfig(**SMALL),
     "cross_mae": CrossMAEConfig(**SMALL),
     "selective_mae": SelectiveMAEConfig(**SMALL),
@@ -28,6 +29,10 @@ CONFIGS = {
     "dmjd_three_views": DMJDConfig(
         views=3, mask_ratio=0.7, mask_cell_px=None, visible_width=16, **SMALL
     ),
+}
+CONFIGS = METHODS | {
+    f"regions_{name}": RegionMaskingConfig(base=METHODS[name], segments=8)
+    for name in ("mae", "cross_mae", "selective_mae", "simmim", "dmjd")
 }
 COUNTS = {
     "mae": (6, 18),
@@ -90,14 +95,14 @@ def train(objective, images, steps, lr, still=False):
 
 
 def test_every_objective_is_tested_here():
-    assert {config.name for config in CONFIGS.values()} == set(OBJECTIVES)
+    assert {config.name for config in METHODS.values()} == set(OBJECTIVES)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.36, 0.5, 0.74, 1.0])
 def test_counts_are_exact_disjoint_and_per_image(name, config, images, progress):
     objective = build(config, ENCODER, seed=0)
     plan = objective.plan(images, progress, draws(images))
-    kept, predicted = COUNTS[name]
+    kept, predicted = COUNTS[name.removeprefix("regions_")]
     assert kept == objective.kept
     assert plan.ids_keep.shape == (4 * objective.views, kept)
     assert plan.ids_predict.shape == (4 * objective.views, predicted)
@@ -180,8 +185,9 @@ def test_checkpointed_blocks_give_the_same_gradients(config, images):
         torch.testing.assert_close(plain, again)
 
 
-def test_overfits_eight_real_tiles(config, tiles):
-    objective = build(config, ENCODER, seed=0)
+@pytest.mark.parametrize("name", [*METHODS, "regions_mae"])
+def test_overfits_eight_real_tiles(name, tiles):
+    objective = build(CONFIGS[name], ENCODER, seed=0)
     images = objective.encoder.normalise(tiles)
     losses = train(objective, images, steps=100, lr=1e-2, still=True)
     assert losses[-1] < 0.5 * losses[0]
@@ -192,7 +198,7 @@ def test_reconstruction_keeps_what_is_visible(name, config, images):
     made = objective.reconstruct(images, objective.plan(images, 0.5, draws(images)))
     shown = made.visible != 0
     assert torch.equal(made.filled[shown], images[shown])
-    kept, predicted = COUNTS[name]
+    kept, predicted = COUNTS[name.removeprefix("regions_")]
     assert shown.float().mean() == kept / 24
     assert (made.predicted.sum(dim=(1, 2)) == predicted).all()
 
@@ -212,6 +218,27 @@ def test_macs_are_those_of_the_paper_shapes():
     # As published analytic counts for ViT-B/16 at 224 px, less the embedding of hidden patches.
     assert mae.macs_per_image() == pytest.approx(9.69e9, rel=1e-3)
     assert selective.macs_per_image() == pytest.approx(4.44e9, rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 4, 12])
+@pytest.mark.parametrize("normalise", ["patch", "patch_band"])
+def test_any_number_of_bands_is_learnt_from(name, config, count, normalise):
+    statistics = {"mean": (0.5,) * count, "std": (0.2,) * count}
+    bands = tuple(f"b{i}" for i in range(count))
+    encoder = ENCODER.model_copy(update={"in_chans": count, "bands": bands} | statistics)
+    if hasattr(config, "normalise"):
+        config = config.model_copy(update={"normalise": normalise})
+    objective = build(config, encoder, seed=0)
+    images = torch.randn(2, count, 32, 48, generator=seeded(1))
+    plan = objective.plan(images, 0.5, draws(images))
+    kept, predicted = COUNTS[name.removeprefix("regions_")]
+    assert plan.ids_keep.shape == (2 * objective.views, kept)
+    assert plan.ids_predict.shape == (2 * objective.views, predicted)
+    losses = train(objective, images, steps=5, lr=1e-2, still=True)
+    assert losses[-1] < losses[0]
+    made = objective.reconstruct(images, plan)
+    assert made.filled.shape == images.shape
+    assert torch.isfinite(made.filled).all()
 
 
 def test_macs_are_those_that_torch_counts(config, images):
