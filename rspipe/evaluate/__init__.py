@@ -10,7 +10,7 @@ from rspipe.evaluate.classification import (
     WhitenedKnnClassifier,
 )
 from rspipe.evaluate.detection import DenseDetection
-from rspipe.evaluate.segmentation import LinearSegmentation
+from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation
 from rspipe.schema import Task
 
 EVALUATORS: dict[tuple[Task, str], type[Evaluator] | type[PixelEvaluator]] = {
@@ -19,7 +19,8 @@ EVALUATORS: dict[tuple[Task, str], type[Evaluator] | type[PixelEvaluator]] = {
         KnnClassifier,
         WhitenedKnnClassifier,
         LinearClassifier,
-        LinearSegmentation,
+        LinearSegmentationProbe,
+        UPerNetSegmentation,
         DenseDetection,
     )
 }

@@ -3,7 +3,7 @@
 A set that cannot be judged is a `Skipped` with a reason, and becomes a row of the results.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Benchmark:
     """
     n_unlabelled: int = 0
     """Images that the reader lists without a label of this task, or of no scored class."""
+    unlabelled: tuple[ImageRecord, ...] = ()
+    """These images, of segmentation alone: what a server without public masks asks for."""
 
     @property
     def task(self) -> Task:
@@ -149,6 +151,7 @@ def list_benchmark(folder: Path, card: DatasetCard, what: What) -> Benchmark | S
         folds=folds,
         listing=_fingerprint(card, records, folds, tree),
         n_unlabelled=len(images) - len(records),
+        unlabelled=_unlabelled(card, images.values()),
     )
     lack = benchmark.lacks()
     return Skipped(card.name, card.task, lack) if lack else benchmark
@@ -170,6 +173,13 @@ def _is_labelled(record: ImageRecord, card: DatasetCard, classes: tuple[str, ...
     if card.task == "detection":
         return record.annotation.boxes is not None
     return record.annotation.mask_path is not None
+
+
+def _unlabelled(card: DatasetCard, images: Iterable[ImageRecord]) -> tuple[ImageRecord, ...]:
+    if card.task != "segmentation":
+        return ()
+    bare = (record for record in images if not _is_labelled(record, card, ()))
+    return tuple(sorted(bare, key=lambda record: record.source_path))
 
 
 def _limited(

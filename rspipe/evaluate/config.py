@@ -36,14 +36,83 @@ class LinearProbe(Strict):
     max_iterations: Count = 1000
 
 
-class SegmentationProbe(Strict):
-    """One linear layer per patch token, trained by Adam on pixels."""
+class SegmentationTraining(Strict):
+    """A head on crops of images, and the windows in which whole images are read."""
 
-    tiles: Count = 2
-    """The probe sees an image at tiles x img_px a side, encoded tile by tile."""
-    steps: Count = 300
+    crop_px: Count | None = None
+    """Side of training crops and of windows, a multiple of the patch; null: the encoder's own.
+    At another size its positions are interpolated."""
+    stride_px: Count | None = None
+    """Step between windows; null: three quarters of the crop."""
+    longest_px: Count | None = None
+    """Longer side to which images are scaled before all else, in training and in inference;
+    null: as published. Scores are taken at the size of the published masks."""
+    fit_px: Count | None = None
+    """Training images alone: scaled to that longer side before `scale`; null: they are not."""
+    scale: tuple[Positive, Positive] = (1.0, 1.0)
+    """Range of the factor by which training images are scaled then."""
+    max_class_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Crops of which one class takes more are drawn again, up to ten times."""
+    flip: bool = True
+    """Half of the crops are mirrored left to right."""
+    photometric: bool = False
+    """Brightness, contrast, saturation and hue are distorted."""
+    iterations: Count
+    images_per_step: Count
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_iterations: Annotated[int, Field(ge=0)]
+    """Linear, from a millionth of the rate."""
+    schedule: Literal["cosine", "poly"] = "cosine"
+    """Fall to 0 after warm-up: half a cosine, or linearly (poly of power 1)."""
+    groups: tuple[str, ...] = ()
+    """Names of folders: mIoU is also given of the test images below each (LoveDA: Urban, Rural)."""
+
+
+class LinearSegmentation(SegmentationTraining):
+    """One linear layer per patch token of the frozen encoder."""
+
+    iterations: Count = 300
     images_per_step: Count = 16
     lr: Positive = 1e-2
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup_iterations: Annotated[int, Field(ge=0)] = 0
+
+
+class UPerNetTuning(SegmentationTraining):
+    """UPerNet-512 on four taps, encoder and head trained together.
+
+    Source: the released configs of SelectiveMAE for LoveDA (arXiv:2406.11933), those of MTP too.
+    """
+
+    crop_px: Count | None = 512
+    stride_px: Count | None = 384
+    fit_px: Count | None = 512
+    """Training images see the ground at a quarter to the whole of the published resolution of
+    1024 px, while inference reads it as published: so do the released configs."""
+    scale: tuple[Positive, Positive] = (0.5, 2.0)
+    max_class_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    photometric: bool = True
+    iterations: Count = 80_000
+    images_per_step: Count = 8
+    lr: Positive = 6e-5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    warmup_iterations: Annotated[int, Field(ge=0)] = 1500
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Learning rate of a block over that of the block behind it."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Of the last block; falls linearly to 0 at the first."""
+    channels: Count = 512
+    """Of the head; tables of the literature mean 512."""
+    taps: Literal["four", "last"] = "four"
+    """Blocks that feed the levels: the protocol's, or the last one for all of them."""
+    auxiliary_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of a second loss through a shallow head on the third level; the published recipes: 0."""
+    frozen: bool = False
+    """Whether the encoder stays as it is and only adapter and head learn."""
+    submission_split: str | None = None
+    """Split without masks of which predictions are written as the benchmark's server takes them;
+    for it the network is trained again, on the scored part too."""
 
 
 class LinearDetector(Strict):
@@ -84,7 +153,8 @@ class What(Strict):
     seed: int = 0
     knn: Knn = Knn()
     linear: LinearProbe = LinearProbe()
-    segmentation: SegmentationProbe = SegmentationProbe()
+    segmentation: LinearSegmentation = LinearSegmentation()
+    upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()
     bootstrap: Bootstrap = Bootstrap()
 

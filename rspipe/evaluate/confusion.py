@@ -28,6 +28,11 @@ def recall(counts: Counts) -> Float[np.ndarray, " K"]:
     return _ratio(np.diag(counts), counts.sum(axis=1))
 
 
+def precision(counts: Counts) -> Float[np.ndarray, " K"]:
+    """Share of each class's predictions that are right, 0..1."""
+    return _ratio(np.diag(counts), counts.sum(axis=0))
+
+
 def iou(counts: Counts) -> Float[np.ndarray, " K"]:
     """Intersection over union of each class over the whole set, 0..1."""
     hits = np.diag(counts)

@@ -146,7 +146,7 @@ def cut_tiles(pixels: UInt8[np.ndarray, "B H W 3"], tiles: int) -> UInt8[np.ndar
 
 def _tiles(task: Task, what: What) -> int:
     """Tiles per side in which images of a task are encoded."""
-    return {"segmentation": what.segmentation.tiles, "detection": what.detector.tiles}.get(task, 1)
+    return what.detector.tiles if task == "detection" else 1
 
 
 def _batches(

@@ -1,131 +1,209 @@
-"""Semantic segmentation on frozen features: one linear layer per patch token."""
+"""Semantic segmentation: a linear head on the frozen encoder, and UPerNet-512, fine-tuned."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
-from PIL import Image
-from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_confusion_matrix
+from jaxtyping import Int
 from tqdm import tqdm
 
-from rspipe.errors import UnreadableImage
-from rspipe.evaluate import confusion
+from rspipe.errors import RecipeError, UnreadableImage
 from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.config import SegmentationProbe, What
-from rspipe.evaluate.features import Features
-from rspipe.evaluate.masks import IGNORE, ClassMask, MaskLegend
-from rspipe.evaluate.splits import Indices
-from rspipe.evaluate.uncertainty import bootstrap
-from rspipe.models.encoder import seeded
+from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning, What
+from rspipe.evaluate.masks import IGNORE, ClassMask
+from rspipe.evaluate.segment.crops import Crop, Rgb, draw_crop
+from rspipe.evaluate.segment.model import (
+    Segmenter,
+    count_parameters,
+    crop_px,
+    linear_segmenter,
+    upernet_segmenter,
+)
+from rspipe.evaluate.segment.pixels import LabelledPixels, Pair
+from rspipe.evaluate.segment.scores import by_group, count_pixels, score
+from rspipe.evaluate.segment.sliding import slide
+from rspipe.evaluate.segment.submission import write_submission
+from rspipe.evaluate.segment.training import normalised, train_segmenter
+from rspipe.evaluate.segment.upernet import resize_to
+from rspipe.models.encoder import Encoder, seeded
 from rspipe.schema import ImageRecord, Task
 
+MIOU = (
+    "mean over classes of the IoU of the whole test set, 0..1, ignored pixels left out "
+    "(as mmsegmentation and torchmetrics JaccardIndex(macro), not the per-image MeanIoU); "
+    "percentile bootstrap over test images"
+)
 
-class LinearSegmentation:
-    """A linear layer on standardised patch tokens, its logits resized bilinearly to pixels.
 
-    (Resizing features and then applying the layer gives the same: both are linear.) Trained by
-    Adam with a cosine schedule and pixel-wise cross-entropy, at the size at which the encoder
-    saw the images; scored at each mask's own size. It asks what single tokens know of their
-    ground; it is no UPerNet, and its mIoU is not comparable with fine-tuned decoders.
-    """
+class _Segmentation(ABC):
+    """Train on crops of the train part, slide over the test part, score all pixels together."""
 
     task: ClassVar[Task] = "segmentation"
-    protocol: ClassVar[str] = "linear"
     metric: ClassVar[str] = "mIoU"
-    convention: ClassVar[str] = (
-        "mean over classes of the IoU of the whole test set, 0..1, ignored pixels left out "
-        "(as mmsegmentation and torchmetrics JaccardIndex(macro), not the per-image MeanIoU); "
-        "percentile bootstrap over test images"
-    )
 
     def __init__(self, what: What, device: torch.device) -> None:
         self.what = what
         self.device = device
 
     @property
-    def settings(self) -> SegmentationProbe:
-        """Steps, learning rate and batch."""
-        return self.what.segmentation
+    @abstractmethod
+    def settings(self) -> SegmentationTraining:
+        """The protocol's part of the recipe."""
 
-    def run(self, benchmark: Benchmark, features: Features) -> Scores:
+    @abstractmethod
+    def build(self, encoder: Encoder, n_classes: int) -> Segmenter:
+        """Put the protocol's head on a copy of an encoder."""
+
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
         """Train per fold; count pixels per test image; score all counts together.
 
         Raises:
-            UndefinedScore: no mask of a part can be read.
+            UndefinedScore: no image of a part can be read with its mask.
         """
-        masks = _Masks(benchmark)
-        tally = _Tally(masks.legend.classes)
-        for fold in benchmark.folds:
-            layer = self._fit(features, masks, fold.train)
-            for i in fold.test.tolist():
-                truth = masks.read(i)
-                if truth is not None:
-                    guess = predict(layer, features.grids[i], truth.shape, self.device)
-                    tally.add(benchmark.records[i], guess, truth)
+        pixels = LabelledPixels(benchmark, self.settings.longest_px)
+        tally = _Tally(pixels.legend.classes)
+        losses: list[float] = []
+        checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
+        for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
+            model, losses = self._fit(pixels, fold.train, encoder, checkpoint)
+            for i in tqdm(fold.test.tolist(), f"{benchmark.name}: predict", leave=False,
+                          disable=None):  # fmt: skip
+                pair = pixels.try_read(i)
+                if pair is not None:
+                    guess = predict(model, pair.image, pair.mask.shape, self.settings)
+                    tally.add(benchmark.records[i], guess, pair.mask)
         if not tally.counts:
-            raise UndefinedScore("no mask of a test image can be read")
-        scores = self._score(np.stack(tally.counts), masks.legend.classes)
-        scores.extra["ignored_pixel_share"] = tally.ignored_share
-        scores.arrays.update(tally.arrays)
-        scores.examples.extend(tally.examples)
-        scores.unreadable.update(masks.faults)
+            raise UndefinedScore("no test image can be read with its mask")
+        scores = tally.score(self.what, self.settings.groups)
+        scores.extra["network"] = self._describe(model, losses)
+        scores.extra.update(self._submit(pixels, encoder, work))
+        scores.unreadable.update(pixels.faults)
+        for checkpoint in checkpoints:
+            checkpoint.unlink(missing_ok=True)
         return scores
 
-    def _fit(self, features: Features, masks: "_Masks", train: Indices) -> nn.Module:
-        height, width = features.input_px
-        read = ((i, masks.read(i)) for i in train.tolist())
-        shrunk = {i: shrink(mask, height, width) for i, mask in read if mask is not None}
-        if not shrunk:
-            raise UndefinedScore("no mask of a train image can be read")
-        kept = torch.tensor(list(shrunk))
-        targets = torch.from_numpy(np.stack(list(shrunk.values())))
-        return fit_layer(
-            features.grids[kept],
-            targets,
-            len(masks.legend.classes),
+    def _fit(
+        self,
+        pixels: LabelledPixels,
+        train: Int[np.ndarray, " n"],
+        encoder: Encoder,
+        checkpoint: Path,
+    ) -> tuple[Segmenter, list[float]]:
+        positions = pixels.readable(train)
+        if not positions:
+            raise UndefinedScore("no train image can be read with its mask")
+        with seeded(self.what.seed):
+            model = self.build(encoder, len(pixels.legend.classes)).to(self.device)
+        side = crop_px(encoder, self.settings)
+
+        def draw(image: int, rng: np.random.Generator) -> Crop:
+            pair: Pair = pixels.read(positions[image]).for_training()
+            return draw_crop(pair.image, pair.mask, side, self.settings, rng)
+
+        losses = train_segmenter(
+            model,
+            draw,
+            len(positions),
             self.settings,
             self.what.seed,
-            self.device,
+            checkpoint,
+            self.auxiliary_weight,
         )
+        return model, losses
 
-    def _score(self, counts: Int[np.ndarray, "n K K"], classes: tuple[str, ...]) -> Scores:
-        def statistic(images: Indices) -> Float[np.ndarray, " m"]:
-            total = counts[images].sum(axis=0)
-            ious = confusion.iou(total)
-            named = (
-                confusion.mean_defined(ious),
-                confusion.mean_defined(confusion.f1(total)),
-                confusion.overall_accuracy(total),
+    @property
+    def auxiliary_weight(self) -> float:
+        """Of a second loss."""
+        return 0.0
+
+    def _describe(self, model: Segmenter, losses: list[float]) -> dict[str, Any]:
+        return {
+            "parameters": {
+                "encoder": count_parameters(model.encoder),
+                "levels": count_parameters(model.levels) - count_parameters(model.encoder),
+                "head": count_parameters(model.head),
+            },
+            "window_px": model.encoder.config.size_px[0],
+            "last_loss": losses[-1] if losses else None,
+        }
+
+    def _submit(self, pixels: LabelledPixels, encoder: Encoder, work: Path) -> dict[str, Any]:
+        """Write a submission where the protocol has one; say what was written."""
+        return {}
+
+
+class LinearSegmentationProbe(_Segmentation):
+    """One linear layer per patch token of the frozen encoder, enlarged to pixels.
+
+    It asks what single tokens know of their ground. Its mIoU is not comparable with fine-tuned
+    decoders.
+    """
+
+    protocol: ClassVar[str] = "linear"
+    convention: ClassVar[str] = f"linear head on frozen tokens, final iteration; {MIOU}"
+
+    @property
+    def settings(self) -> LinearSegmentation:
+        """Steps, learning rate and batch."""
+        return self.what.segmentation
+
+    def build(self, encoder: Encoder, n_classes: int) -> Segmenter:
+        """Put a linear head on a frozen copy of an encoder."""
+        return linear_segmenter(encoder, n_classes, self.settings)
+
+
+class UPerNetSegmentation(_Segmentation):
+    """UPerNet on four taps, trained with the encoder; the head of published tables."""
+
+    protocol: ClassVar[str] = "upernet"
+    convention: ClassVar[str] = f"UPerNet of mmsegmentation, final iteration; {MIOU}"
+
+    @property
+    def settings(self) -> UPerNetTuning:
+        """Crops, rates, schedule and head."""
+        return self.what.upernet
+
+    @property
+    def auxiliary_weight(self) -> float:
+        """Of the loss of the auxiliary head."""
+        return self.settings.auxiliary_weight
+
+    def build(self, encoder: Encoder, n_classes: int) -> Segmenter:
+        """Put UPerNet on the four taps of a copy of an encoder."""
+        return upernet_segmenter(encoder, n_classes, self.settings)
+
+    def _submit(self, pixels: LabelledPixels, encoder: Encoder, work: Path) -> dict[str, Any]:
+        split = self.settings.submission_split
+        if split is None:
+            return {}
+        benchmark = pixels.benchmark
+        paths = [r.source_path for r in benchmark.unlabelled if r.split == split]
+        if not paths:
+            raise RecipeError(
+                f"what.upernet.submission_split={split}: {benchmark.name} has no image without "
+                "a mask in that split"
             )
-            return np.array([*named, *ious])
+        checkpoint = work / "submission.pt"
+        model, _ = self._fit(pixels, benchmark.used(), encoder, checkpoint)
+        archive = work / "submission.zip"
 
-        found = bootstrap(statistic, len(counts), self.what.bootstrap.resamples, self.what.seed)
-        return Scores.from_estimates(
-            found, ("mIoU", "mF1", "pixel_accuracy"), classes, {"confusion": counts.sum(axis=0)}
-        )
+        def predictions() -> Iterator[tuple[str, ClassMask]]:
+            for path in tqdm(paths, f"{benchmark.name}: submission", leave=False, disable=None):
+                try:
+                    image = pixels.image(path)
+                except (UnreadableImage, OSError) as error:
+                    raise RecipeError(
+                        f"{path}: unreadable, and the server wants every image: {error}"
+                    ) from error
+                yield path, predict(model, image, image.shape[:2], self.settings)
 
-
-class _Masks:
-    """Masks of a benchmark, read when asked for; what cannot be read is noted once."""
-
-    def __init__(self, benchmark: Benchmark) -> None:
-        self.benchmark = benchmark
-        self.legend = MaskLegend.from_card(benchmark.card)
-        self.faults: dict[str, str] = {}
-
-    def read(self, position: int) -> ClassMask | None:
-        path = str(self.benchmark.records[position].annotation.mask_path)
-        try:
-            return self.legend.read(self.benchmark.storage.read_bytes(path), path)
-        except UnreadableImage as error:
-            self.faults[path] = error.reason
-        except OSError as error:
-            self.faults[path] = str(error)
-        return None
+        count = write_submission(predictions(), archive)
+        checkpoint.unlink(missing_ok=True)
+        return {"submission": {"file": str(archive), "split": split, "n": count}}
 
 
 class _Tally:
@@ -134,18 +212,16 @@ class _Tally:
     def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
         self.counts: list[Int[np.ndarray, "K K"]] = []
+        self.paths: list[str] = []
         self.arrays: dict[str, np.ndarray] = {}
         self.examples: list[dict[str, Any]] = []
         self.pixels = 0
         self.ignored = 0
 
-    @property
-    def ignored_share(self) -> float:
-        """Share of the test pixels that count for nothing."""
-        return self.ignored / self.pixels
-
     def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
+        """Count an image."""
         self.counts.append(count_pixels(guess, truth, len(self.classes)))
+        self.paths.append(record.source_path)
         self.pixels += truth.size
         self.ignored += int((truth == IGNORE).sum())
         place = len(self.examples)
@@ -156,72 +232,33 @@ class _Tally:
                 {"path": record.source_path, "mask_path": record.annotation.mask_path}
             )
 
-
-def fit_layer(
-    grids: Float[Tensor, "n D h w"],
-    targets: UInt8[Tensor, "n H W"],
-    n_classes: int,
-    settings: SegmentationProbe,
-    seed: int,
-    device: torch.device,
-) -> nn.Module:
-    """Train the linear layer; with it comes the standardisation of its input."""
-    with seeded(seed):
-        scale = nn.BatchNorm2d(grids.shape[1], affine=False)
-        layer = nn.Sequential(scale, nn.Conv2d(grids.shape[1], n_classes, 1))
-    # Statistics of the whole train part, not running ones: exact, and the same in any batch.
-    scale.running_mean = grids.mean(dim=(0, 2, 3))
-    scale.running_var = grids.var(dim=(0, 2, 3))
-    layer.eval().to(device)
-    optimiser = torch.optim.Adam(layer.parameters(), lr=settings.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    draws = torch.Generator().manual_seed(seed)
-    for _ in tqdm(
-        range(settings.steps), "segmentation: fit", unit="step", leave=False, disable=None
-    ):
-        chosen = torch.randint(len(grids), (settings.images_per_step,), generator=draws)
-        logits = upsample(layer(grids[chosen].to(device)), targets.shape[1:])
-        loss = F.cross_entropy(
-            logits, targets[chosen].long().to(device), ignore_index=IGNORE, reduction="sum"
-        )
-        counted = (targets[chosen] != IGNORE).sum().clamp(min=1).to(device)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss / counted)
-        optimiser.step()
-        schedule.step()
-    return layer
+    def score(self, what: What, groups: tuple[str, ...]) -> Scores:
+        """Score all images together."""
+        counts = np.stack(self.counts)
+        scores = score(counts, self.classes, what.bootstrap.resamples, what.seed)
+        scores.extra["ignored_pixel_share"] = self.ignored / self.pixels
+        if groups:
+            scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
+        scores.arrays.update(self.arrays)
+        scores.examples.extend(self.examples)
+        return scores
 
 
 @torch.inference_mode()
 def predict(
-    layer: nn.Module,
-    grid: Float[Tensor, "D h w"],
-    size_px: tuple[int, ...],
-    device: torch.device,
+    model: Segmenter, image: Rgb, size_px: tuple[int, ...], settings: SegmentationTraining
 ) -> ClassMask:
-    """Predict the class of every pixel of one image, at the size of its mask."""
-    logits = upsample(layer(grid[None].to(device)), size_px)
-    return logits.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
+    """Predict the class of every pixel of an image by sliding windows.
 
-
-def upsample(
-    logits: Float[Tensor, "B K h w"], size_px: tuple[int, ...]
-) -> Float[Tensor, "B K H W"]:
-    """Resize logits to pixels, bilinear, corners not aligned."""
-    return F.interpolate(logits, size=tuple(size_px), mode="bilinear", align_corners=False)
-
-
-def count_pixels(guess: ClassMask, truth: ClassMask, n_classes: int) -> Int[np.ndarray, "K K"]:
-    """Count the pixels of one image by true and predicted class, ignored ones left out."""
-    counts = multiclass_confusion_matrix(
-        torch.from_numpy(guess).long().flatten(),
-        torch.from_numpy(truth).long().flatten(),
-        n_classes,
-        ignore_index=IGNORE,
-    )
-    return counts.numpy()
-
-
-def shrink(mask: ClassMask, height: int, width: int) -> ClassMask:
-    """Resize a mask, nearest neighbour."""
-    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    Args:
+        model: in evaluation mode.
+        image: of any size.
+        size_px: height and width of the answer; logits are resized, bilinear.
+        settings: step between windows.
+    """
+    window_px = model.encoder.config.size_px[0]
+    stride_px = settings.stride_px or max(window_px * 3 // 4, 1)
+    logits = slide(model, normalised(model.encoder, image), window_px, stride_px)
+    pixels = resize_to(logits[None], (size_px[0], size_px[1]))
+    guess: ClassMask = pixels.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
+    return guess

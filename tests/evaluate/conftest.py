@@ -31,7 +31,11 @@ def recipe(run_folder, tmp_path):
         quick = {
             "bootstrap": {"resamples": 20},
             "linear": {"c_grid": [0.1, 1.0]},
-            "segmentation": {"tiles": 1, "steps": 60, "images_per_step": 4},
+            "segmentation": {"iterations": 60, "images_per_step": 4},
+            "upernet": {
+                **{"crop_px": 32, "stride_px": 24, "fit_px": None, "channels": 16},
+                **{"iterations": 20, "images_per_step": 4, "lr": 1e-3, "warmup_iterations": 2},
+            },
             "detector": {"tiles": 1, "steps": 60, "images_per_step": 4},
         }
         plain = {

@@ -29,6 +29,8 @@ def test_accuracy_recall_and_macro_f1_equal_scikit_learn(pair):
     )
     want = metrics.recall_score(*pair, average=None, labels=range(4))
     np.testing.assert_allclose(confusion.recall(counts)[:4], want)
+    want = metrics.precision_score(*pair, average=None, labels=range(4))
+    np.testing.assert_allclose(confusion.precision(counts)[:4], want)
 
 
 def test_iou_equals_torchmetrics_jaccard_with_an_absent_class(pair):

@@ -106,4 +106,13 @@ def resize(
     source: Float[Tensor, "B C h w"], like: Float[Tensor, "B D H W"]
 ) -> Float[Tensor, "B C H W"]:
     """Resize a map to the height and width of another."""
-    return F.interpolate(source, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return resize_to(source, (like.shape[2], like.shape[3]))
+
+
+def resize_to(
+    source: Float[Tensor, "B C h w"], size_px: tuple[int, int]
+) -> Float[Tensor, "B C H W"]:
+    """Resize a map, bilinear, corners not aligned."""
+    if source.shape[2:] == size_px:
+        return source
+    return F.interpolate(source, size=size_px, mode="bilinear", align_corners=False)
