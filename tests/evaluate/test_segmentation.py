@@ -1,62 +1,132 @@
-import numpy as np
-import torch
-from torchmetrics.classification import MulticlassJaccardIndex
+import shutil
+import zipfile
 
-from rspipe.evaluate.config import SegmentationProbe
-from rspipe.evaluate.confusion import iou
-from rspipe.evaluate.masks import IGNORE
-from rspipe.evaluate.segmentation import (
-    count_pixels,
-    fit_layer,
-    predict,
-    shrink,
-    upsample,
-)
+import numpy as np
+import pytest
+import torch
+
+from rspipe.catalog import card_for
+from rspipe.errors import RecipeError
+from rspipe.evaluate.benchmarks import list_benchmark
+from rspipe.evaluate.config import What
+from rspipe.evaluate.segment import training
+from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation, predict
+from tests.evaluate.native_sets import write_masks
 
 CPU = torch.device("cpu")
 
 
-def test_counts_over_images_give_torchmetrics_jaccard_with_ignored_pixels():
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 3, (5, 9, 11)).astype(np.uint8)
-    guess = np.where(rng.random(truth.shape) < 0.5, truth, 2).astype(np.uint8)
-    truth[:, :2] = IGNORE
-    counts = sum(count_pixels(g, t, 3) for g, t in zip(guess, truth, strict=True))
-    metric = MulticlassJaccardIndex(3, average="none", ignore_index=IGNORE)
-    want = metric(torch.from_numpy(guess).long(), torch.from_numpy(truth).long())
-    np.testing.assert_allclose(iou(counts), want, rtol=1e-6)
-    assert counts.sum() == 5 * 7 * 11
+@pytest.fixture
+def roofs(tmp_path):
+    write_masks(tmp_path / "roofs")
+    return tmp_path / "roofs"
 
 
-def test_layer_before_resizing_equals_layer_after():
-    torch.manual_seed(0)
-    grids, layer = torch.randn(2, 6, 4, 5), torch.nn.Conv2d(6, 3, 1)
-    torch.testing.assert_close(upsample(layer(grids), (16, 20)), layer(upsample(grids, (16, 20))))
+def listed(folder):
+    return list_benchmark(folder, card_for(folder), What())
 
 
-def test_layer_learns_what_tokens_hold_and_ignored_pixels_teach_nothing():
-    torch.manual_seed(0)
-    targets = torch.zeros(8, 16, 16, dtype=torch.uint8)
-    targets[:, :, 8:] = 1
-    grids = torch.randn(8, 5, 4, 4) * 0.1
-    grids[:, 2, :, 2:] += 1  # one channel knows the class
-    poisoned = targets.clone()
-    poisoned[:, 0] = IGNORE
-    layer = fit_layer(grids, poisoned, 2, SegmentationProbe(steps=100), 0, CPU)
-    guess = predict(layer, grids[0], (32, 32), CPU)
-    assert guess.shape == (32, 32)
-    assert (guess[:, :12] == 0).all()
-    assert (guess[:, 20:] == 1).all()
+def what_of(recipe, folder, **said):
+    return recipe(folder.parent, said).what
 
 
-def test_same_seed_same_layer():
-    torch.manual_seed(0)
-    grids, targets = torch.randn(4, 3, 2, 2), torch.randint(0, 2, (4, 8, 8)).to(torch.uint8)
-    settings = SegmentationProbe(steps=5)
-    first, second = (fit_layer(grids, targets, 2, settings, 3, CPU) for _ in range(2))
-    assert torch.equal(first[1].weight, second[1].weight)
+@pytest.mark.parametrize("protocol", [LinearSegmentationProbe, UPerNetSegmentation])
+def test_learns_what_pixels_show(protocol, recipe, roofs, tiny_encoder, tmp_path):
+    what = what_of(recipe, roofs)
+    found = protocol(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
+    assert found.value > 0.85
+    assert found.value > found.extra["majority_class"]["mIoU"] + 0.3
+    assert found.extra["ignored_pixel_share"] == pytest.approx(1 / 32)
+    assert found.arrays["confusion"].sum() == 6 * 31 * 32
+    assert len(found.examples) == 6
+    assert list((tmp_path / "work").rglob("*.pt")) == []
 
 
-def test_shrink_invents_no_class():
-    mask = np.array([[0, 7], [7, 0]], dtype=np.uint8).repeat(5, 0).repeat(3, 1)
-    assert set(np.unique(shrink(mask, 4, 4))) == {0, 7}
+def test_encoder_under_evaluation_is_left_as_it_is(recipe, roofs, tiny_encoder, tmp_path):
+    before = {k: v.clone() for k, v in tiny_encoder.vit.state_dict().items()}
+    UPerNetSegmentation(what_of(recipe, roofs), CPU).run_on_pixels(
+        listed(roofs), tiny_encoder, tmp_path / "work"
+    )
+    assert all(torch.equal(v, before[k]) for k, v in tiny_encoder.vit.state_dict().items())
+    assert not tiny_encoder.training
+
+
+def test_same_seed_same_scores(recipe, roofs, tiny_encoder, tmp_path):
+    runs = [
+        UPerNetSegmentation(what_of(recipe, roofs), CPU).run_on_pixels(
+            listed(roofs), tiny_encoder, tmp_path / name
+        )
+        for name in "ab"
+    ]
+    assert runs[0].value == runs[1].value
+    assert (runs[0].arrays["confusion"] == runs[1].arrays["confusion"]).all()
+
+
+def test_cell_killed_in_training_goes_on(recipe, roofs, tiny_encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 8)
+    what = what_of(recipe, roofs)
+
+    def run(work):
+        return UPerNetSegmentation(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, work)
+
+    straight = run(tmp_path / "straight")
+    save, saved = training._save, []
+
+    def save_and_die(*given):
+        save(*given)
+        saved.append(given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed")
+    assert (tmp_path / "killed" / "fold_0.pt").is_file()
+    monkeypatch.setattr(training, "_save", save)
+    assert run(tmp_path / "killed").value == straight.value
+
+
+def test_unreadable_image_or_mask_is_named_and_not_scored(recipe, roofs, tiny_encoder, tmp_path):
+    (roofs / "train" / "images" / "1.png").write_bytes(b"torn")
+    (roofs / "test" / "masks" / "2.png").write_bytes(b"torn")
+    found = LinearSegmentationProbe(what_of(recipe, roofs), CPU).run_on_pixels(
+        listed(roofs), tiny_encoder, tmp_path / "work"
+    )
+    assert set(found.unreadable) == {"train/images/1.png", "test/images/2.png"}
+    assert "test/masks/2.png" in found.unreadable["test/images/2.png"]
+    assert found.estimates.n == 5
+
+
+def test_images_of_any_size_are_scored_at_the_size_of_their_masks(
+    recipe, roofs, tiny_encoder, tmp_path
+):
+    what = what_of(recipe, roofs)
+    protocol = LinearSegmentationProbe(what, CPU)
+    model = protocol.build(tiny_encoder, 2).eval()
+    for size in ((20, 70), (32, 32), (100, 33)):
+        image = np.zeros((*size, 3), np.uint8)
+        assert predict(model, image, size, protocol.settings).shape == size
+        assert predict(model, image, (7, 9), protocol.settings).shape == (7, 9)
+
+
+def test_submission_has_every_image_of_the_split(recipe, roofs, tiny_encoder, tmp_path):
+    for name in ("7.png", "8.png"):
+        (roofs / "hidden" / "images").mkdir(parents=True, exist_ok=True)
+        shutil.copy(roofs / "test" / "images" / "0.png", roofs / "hidden" / "images" / name)
+    upernet = {
+        **{"crop_px": 32, "fit_px": None, "channels": 8, "stride_px": 24, "images_per_step": 2},
+        **{"iterations": 3, "warmup_iterations": 1, "submission_split": "hidden"},
+    }
+    what = what_of(recipe, roofs, upernet=upernet)
+    found = UPerNetSegmentation(what, CPU).run_on_pixels(
+        listed(roofs), tiny_encoder, tmp_path / "work"
+    )
+    assert found.extra["submission"]["n"] == 2
+    with zipfile.ZipFile(tmp_path / "work" / "submission.zip") as pack:
+        assert pack.namelist() == ["7.png", "8.png"]
+
+
+def test_submission_of_a_split_that_is_not_there_is_an_error(recipe, roofs, tiny_encoder, tmp_path):
+    upernet = {**what_of(recipe, roofs).upernet.model_dump(), "submission_split": "hidden"}
+    what = what_of(recipe, roofs, upernet={**upernet, "iterations": 1})
+    with pytest.raises(RecipeError, match="submission_split=hidden"):
+        UPerNetSegmentation(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")

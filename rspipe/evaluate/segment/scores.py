@@ -1,6 +1,7 @@
 """Scores of predicted masks: one confusion matrix of the whole test set, and what follows of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def score(
         scores.extra[f"{classes[1]}_F1"] = _as_dict(found, means + K + 1)
     scores.extra["conventions"] = CONVENTIONS
     scores.extra["majority_class"] = majority(counts.sum(axis=0), classes)
-    return scores
+    return replace(scores, estimates=found)
 
 
 def by_group(
@@ -108,7 +109,12 @@ def _statistics(counts: Int[np.ndarray, "n K K"]) -> Float[np.ndarray, " m"]:
 
 
 def _part(found: Estimates, first: int, end: int) -> Estimates:
-    return Estimates(found.values[first:end], found.low[first:end], found.high[first:end])
+    return replace(
+        found,
+        values=found.values[first:end],
+        low=found.low[first:end],
+        high=found.high[first:end],
+    )
 
 
 def _as_dict(found: Estimates, place: int) -> dict[str, float | None]:

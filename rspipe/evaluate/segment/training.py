@@ -31,7 +31,7 @@ WARMUP_START = 1e-6
 READERS = 4
 """Threads that decode and cut the crops of coming steps; results do not depend on it."""
 
-_DAMAGE = (pickle.UnpicklingError, ValueError, KeyError, TypeError, EOFError)
+_DAMAGE = (pickle.UnpicklingError, ValueError, LookupError, TypeError, EOFError)
 
 Draw = Callable[[int, np.random.Generator], Crop]
 """From the place of a training image and the crop's draws to a crop."""

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+import torch
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MulticlassJaccardIndex,
+    MulticlassPrecision,
+)
+
+from rspipe.evaluate.masks import IGNORE
+from rspipe.evaluate.segment.scores import by_group, count_pixels, majority, score
+
+CLASSES = ("sea", "land", "lake", "absent")
+
+
+@pytest.fixture
+def masks():
+    """Eleven images with ignored pixels; the fourth class is nowhere."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, (11, 13, 17)).astype(np.uint8)
+    guess = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, 3, truth.shape))
+    truth[rng.random(truth.shape) < 0.1] = IGNORE
+    return truth, guess.astype(np.uint8)
+
+
+def counted(truth, guess, n_classes=4):
+    return np.stack([count_pixels(g, t, n_classes) for t, g in zip(truth, guess, strict=True)])
+
+
+def test_scores_equal_torchmetrics_with_ignored_pixels_and_an_absent_class(masks):
+    # S1. float64 logits of torchmetrics' own counts: they agree to rounding.
+    truth, guess = (torch.from_numpy(m).long() for m in masks)
+    found = score(counted(*masks), CLASSES, resamples=5, seed=0)
+    given = {"num_classes": 4, "average": "macro", "ignore_index": IGNORE}
+
+    def want(metric):
+        metric.set_dtype(torch.float64)
+        metric.update(guess, truth)
+        return float(metric.compute())
+
+    iou = MulticlassJaccardIndex(**given)
+    iou.update(guess, truth)
+    matrix = iou.confmat.double()
+    hits = matrix.diag()
+    union = matrix.sum(0) + matrix.sum(1) - hits
+    assert found.value == pytest.approx(float((hits / union)[:3].mean()), abs=1e-12)
+    assert found.value == pytest.approx(want(MulticlassJaccardIndex(**given)), abs=1e-6)
+    for name, metric in (
+        ("mF1", MulticlassF1Score),
+        ("mRecall", MulticlassAccuracy),
+        ("mPrecision", MulticlassPrecision),
+    ):
+        assert found.extra[name]["value"] == pytest.approx(want(metric(**given)), abs=1e-6)
+    assert found.per_class["absent"] is None
+
+
+def test_f1_follows_from_iou_class_by_class(masks):
+    # S2.
+    found = score(counted(*masks), CLASSES, resamples=5, seed=0)
+    for name in CLASSES[:3]:
+        iou = found.per_class[name]
+        f1 = found.extra["per_class_F1"][name]["value"]
+        assert f1 == pytest.approx(2 * iou / (1 + iou), abs=1e-12)
+        assert found.extra["per_class_IoU"][name]["value"] == iou
+
+
+def test_scores_do_not_depend_on_the_order_or_the_packing_of_images(masks):
+    # S3. Intervals do depend on the order: images are drawn by their place.
+    truth, guess = masks
+    whole = score(counted(truth, guess), CLASSES, resamples=5, seed=0)
+    turned = score(counted(truth[::-1], guess[::-1]), CLASSES, resamples=5, seed=0)
+    packed = score(counted(truth.reshape(1, -1, 17), guess.reshape(1, -1, 17)), CLASSES, 5, 0)
+    for other in (turned, packed):
+        assert other.value == whole.value
+        assert other.per_class == whole.per_class
+        assert (other.arrays["confusion"] == whole.arrays["confusion"]).all()
+
+
+def test_two_classes_counted_by_hand():
+    # Rows are the truth. Building: TP 30, FP 10, FN 20, TN 40: IoU 30/60, F1 60/90.
+    counts = np.array([[[40, 10], [20, 30]]])
+    found = score(counts, ("background", "building"), resamples=5, seed=0)
+    building, background = 30 / 60, 40 / 70
+    assert found.value == pytest.approx((building + background) / 2)
+    assert found.extra["building_IoU"]["value"] == pytest.approx(building)
+    assert found.extra["building_F1"]["value"] == pytest.approx(60 / 90)
+    assert found.extra["mF1"]["value"] == pytest.approx((60 / 90 + 80 / 110) / 2)
+    assert found.extra["pixel_accuracy"]["value"] == 0.7
+    assert found.extra["per_class_precision"]["building"]["value"] == 30 / 40
+    assert found.extra["per_class_recall"]["building"]["value"] == 30 / 50
+    assert found.ci_low is None
+
+
+def test_interval_is_of_sums_of_resampled_matrices(masks):
+    counts = counted(*masks)
+    found = score(counts, CLASSES, resamples=400, seed=0)
+    rng, values = np.random.default_rng(7), []
+    for _ in range(400):
+        total = counts[rng.integers(0, 11, 11)].sum(0)[:3, :3]
+        hits = np.diag(total)
+        values.append((hits / (total.sum(0) + total.sum(1) - hits)).mean())
+    np.testing.assert_allclose(
+        (found.ci_low, found.ci_high), np.quantile(values, (0.025, 0.975)), atol=0.005
+    )
+    assert found.ci_low < found.value < found.ci_high
+
+
+def test_score_of_some_images_is_theirs_alone(masks):
+    counts = counted(*masks)
+    some = np.array([1, 4, 5])
+    alone = score(counts[some], CLASSES, resamples=5, seed=0)
+    found = score(counts, CLASSES, resamples=5, seed=0).estimates
+    assert found.n == 11
+    assert found.of(some).values[0] == alone.value
+
+
+def test_majority_answers_one_class():
+    counts = np.array([[6, 0, 0], [1, 2, 0], [0, 0, 1]])
+    floor = majority(counts, ("a", "b", "c"))
+    assert floor["class"] == "a"
+    assert floor["pixel_accuracy"] == 0.6
+    assert floor["mIoU"] == pytest.approx(0.6 / 3)
+
+
+def test_groups_are_folders_of_the_path(masks):
+    counts = counted(*masks)
+    paths = [f"Val/{'Urban' if i < 4 else 'Rural'}/images_png/{i}.png" for i in range(11)]
+    found = by_group(counts, paths, ("Urban", "Rural", "Val"))
+    assert [found[name]["n"] for name in ("Urban", "Rural", "Val")] == [4, 7, 11]
+    for name, part in (("Urban", counts[:4]), ("Val", counts)):
+        assert found[name]["mIoU"] == score(part, CLASSES, 5, 0).value
+
+
+def test_names_have_conventions(masks):
+    found = score(counted(*masks), CLASSES, resamples=5, seed=0)
+    means = [name for name in found.extra if name.startswith("m") and name != "majority_class"]
+    assert set(means) | {"mIoU", "pixel_accuracy"} <= set(found.extra["conventions"])
