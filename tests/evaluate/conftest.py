@@ -31,7 +31,7 @@ def recipe(run_folder, tmp_path):
         quick = {
             "bootstrap": {"resamples": 20},
             "linear": {"c_grid": [0.1, 1.0]},
-            "segmentation": {"iterations": 60, "images_per_step": 4},
+            "segmentation": {"iterations": 30, "images_per_step": 4},
             "upernet": {
                 **{"crop_px": 32, "stride_px": 24, "fit_px": None, "channels": 16},
                 **{"iterations": 20, "images_per_step": 4, "lr": 1e-3, "warmup_iterations": 2},

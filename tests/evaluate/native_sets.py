@@ -83,3 +83,22 @@ def write_masks(folder: Path, count: int = 6):
             mask[0] = 0
             write_image(folder / split / "images" / f"{i}.png", pixels)
             write_image(folder / split / "masks" / f"{i}.png", mask)
+
+
+def write_loveda(folder: Path, count: int = 3):
+    """LoveDA's layout under the catalog's card: three splits of two areas, Test without masks.
+
+    The upper part of each image is dark (water, 4), the lower bright (building, 2), the first
+    column has no data (0).
+    """
+    rng = np.random.default_rng(0)
+    for split in ("Train", "Val", "Test"):
+        for number, area in enumerate(("Urban", "Rural")):
+            for i in range(count):
+                edge = int(rng.integers(8, 24))
+                name = f"{number * count + i}.png"
+                pixels, mask = np.full((PX, PX, 3), 40), np.full((PX, PX), 4)
+                pixels[edge:], mask[edge:], mask[:, 0] = 200, 2, 0
+                write_image(folder / split / area / "images_png" / name, pixels)
+                if split != "Test":
+                    write_image(folder / split / area / "masks_png" / name, mask)

@@ -1,4 +1,3 @@
-import shutil
 import zipfile
 
 import numpy as np
@@ -11,7 +10,8 @@ from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import What
 from rspipe.evaluate.segment import training
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation, predict
-from tests.evaluate.native_sets import write_masks
+from rspipe.io.images import decode_mask
+from tests.evaluate.native_sets import write_loveda, write_masks
 
 CPU = torch.device("cpu")
 
@@ -108,21 +108,25 @@ def test_images_of_any_size_are_scored_at_the_size_of_their_masks(
         assert predict(model, image, (7, 9), protocol.settings).shape == (7, 9)
 
 
-def test_submission_has_every_image_of_the_split(recipe, roofs, tiny_encoder, tmp_path):
-    for name in ("7.png", "8.png"):
-        (roofs / "hidden" / "images").mkdir(parents=True, exist_ok=True)
-        shutil.copy(roofs / "test" / "images" / "0.png", roofs / "hidden" / "images" / name)
+def test_submission_has_every_image_of_the_split(recipe, tiny_encoder, tmp_path):
+    write_loveda(tmp_path / "loveda")
     upernet = {
-        **{"crop_px": 32, "fit_px": None, "channels": 8, "stride_px": 24, "images_per_step": 2},
-        **{"iterations": 3, "warmup_iterations": 1, "submission_split": "hidden"},
+        **{"crop_px": 32, "fit_px": None, "channels": 8, "stride_px": 24, "images_per_step": 4},
+        **{"iterations": 12, "warmup_iterations": 1, "lr": 1e-3, "submission_split": "Test"},
+        "groups": ["Urban", "Rural"],
     }
-    what = what_of(recipe, roofs, upernet=upernet)
+    what = what_of(recipe, tmp_path / "loveda", upernet=upernet)
     found = UPerNetSegmentation(what, CPU).run_on_pixels(
-        listed(roofs), tiny_encoder, tmp_path / "work"
+        listed(tmp_path / "loveda"), tiny_encoder, tmp_path / "work"
     )
-    assert found.extra["submission"]["n"] == 2
+    assert {name: of["n"] for name, of in found.extra["groups"].items()} == {"Urban": 3, "Rural": 3}
+    assert found.extra["ignored_pixel_share"] == pytest.approx(1 / 32)
+    assert found.extra["submission"]["n"] == 6
     with zipfile.ZipFile(tmp_path / "work" / "submission.zip") as pack:
-        assert pack.namelist() == ["7.png", "8.png"]
+        assert pack.namelist() == [f"{i}.png" for i in (3, 4, 5, 0, 1, 2)]
+        first = decode_mask(pack.read("0.png"), "0.png")
+    assert set(np.unique(first)) <= set(range(7))
+    assert not (tmp_path / "work" / "submission.pt").exists()
 
 
 def test_submission_of_a_split_that_is_not_there_is_an_error(recipe, roofs, tiny_encoder, tmp_path):
