@@ -334,12 +334,27 @@ def _make_vit(config: EncoderConfig) -> VisionTransformer:
         vit = timm.create_model(config.timm_name, pretrained=False, **config.timm_kwargs())
     except (RuntimeError, TypeError) as error:  # no such model, or none of these dials
         raise RecipeError(f"timm_name={config.timm_name!r}: {error}") from error
-    if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1:
+    stranger = _stranger(vit)
+    if stranger:
         raise RecipeError(
-            f"timm_name={config.timm_name!r}: want a plain vision transformer with a class token "
-            "and no registers, such as vit_base_patch16_224"
+            f"timm_name={config.timm_name!r}: {stranger}; want a plain vision transformer with a "
+            "class token and no registers, such as vit_base_patch16_224"
         )
     return vit
+
+
+def _stranger(vit: nn.Module) -> str:
+    """Name a part that masking does not know, so that timm would compute other features."""
+    if not isinstance(vit, VisionTransformer):
+        return "no vision transformer of timm"
+    parts = {
+        "no class token alone before the patches": vit.num_prefix_tokens != 1,
+        "positions are not added, or not to the class token": vit.pos_embed is None
+        or vit.no_embed_class,
+        "a norm before the blocks": not isinstance(vit.norm_pre, nn.Identity),
+        "a norm of the embedded patches": not isinstance(vit.patch_embed.norm, nn.Identity),
+    }
+    return ", ".join(name for name, has in parts.items() if has)
 
 
 def run_block(

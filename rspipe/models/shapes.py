@@ -163,6 +163,11 @@ def _depth(state: State, origin: str) -> int:
 
 def _square_px(patches: int, patch_px: int, origin: str) -> int:
     side = math.isqrt(max(patches, 0))
+    if side**2 != patches and math.isqrt(patches + 1) ** 2 == patches + 1:
+        raise WeightsError(
+            f"{origin}: pos_embed has {patches + 1} positions, a square grid of patches and none "
+            "for the class token (as DeiT III); such encoders are not read"
+        )
     if not side or side**2 != patches:
         raise WeightsError(
             f"{origin}: pos_embed has {patches} positions besides the class token's, which is no "

@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
 
 from rspipe.errors import WeightsError
 from rspipe.models.encoder import Encoder
@@ -156,6 +157,8 @@ def faulty(fault):
         state["cls_token"] = torch.tensor(0.0)
     elif fault == "grid":
         state["pos_embed"] = state["pos_embed"][:, :-1]
+    elif fault == "oblong":
+        state["pos_embed"] = state["pos_embed"][:, :-2]
     return state
 
 
@@ -171,7 +174,8 @@ def faulty(fault):
         ("not finite", r"blocks\.1\.norm1\.weight .* something else than finite numbers"),
         ("quantised", r"blocks\.1\.norm1\.weight \(torch.int8\).*quantised"),
         ("scalar", r"wrong shape: cls_token"),
-        ("grid", "no square grid.*--file-px"),
+        ("grid", "none for the class token"),
+        ("oblong", "no square grid.*--file-px"),
     ],
 )
 def test_file_that_does_not_fit_is_refused_and_the_cause_named(fault, words, tmp_path):
@@ -280,18 +284,22 @@ def test_encoder_folder_imports_at_another_size_but_what_its_card_says_is_no_cho
         import_encoder(tmp_path, ImportRules(mean=(0.5,) * 3, std=(0.5,) * 3))
 
 
-def test_architecture_that_we_would_compute_otherwise_is_refused(tmp_path):
-    """CLIP's transformer has a norm before its blocks, which masking here does not know."""
-    model = timm.create_model(
-        "vit_base_patch16_clip_224", img_size=32, embed_dim=24, depth=1, num_heads=3, num_classes=0
-    )
-    torch.nn.init.normal_(model.norm_pre.weight)
+def test_architecture_with_parts_unknown_to_masking_is_refused(tmp_path):
+    """CLIP's transformer has a norm before its blocks."""
+    name = "vit_base_patch16_clip_224"
+    model = timm.create_model(name, img_size=32, embed_dim=24, depth=1, num_heads=3, num_classes=0)
     path = write(model.state_dict(), tmp_path)
-    rules = ImportRules(
-        heads=3, mean=(0.5,) * 3, std=(0.5,) * 3, timm_name="vit_base_patch16_clip_224"
-    )
-    with pytest.raises(WeightsError, match="no plain vision transformer"):
+    rules = ImportRules(heads=3, mean=(0.5,) * 3, std=(0.5,) * 3, timm_name=name)
+    with pytest.raises(WeightsError, match="a norm before the blocks"):
         import_encoder(path, rules)
+
+
+def test_features_other_than_timms_are_refused(tmp_path, monkeypatch):
+    timms = VisionTransformer.forward_features
+    monkeypatch.setattr(VisionTransformer, "forward_features", lambda v, x: 1.01 * timms(v, x))
+    path = write(released_state(make_objective("mae"), "mae"), tmp_path)
+    with pytest.raises(WeightsError, match="differ from ours by"):
+        import_encoder(path, HEADS)
 
 
 def test_layer_scale_is_known_to_the_architecture_that_is_named(tmp_path):
