@@ -22,8 +22,8 @@ tags: [image-feature-extraction, remote-sensing, timm, transformers, rspipe]
 ---
 # {{ name }}
 
-{{ architecture }}, patch {{ config.patch_px }} px, \
-images {{ config.size_px[0] }} x {{ config.size_px[1] }} px, \
+A vision transformer: timm's `{{ architecture }}` with the arguments in `config.json`. \
+Patch {{ config.patch_px }} px, images {{ config.size_px[0] }} x {{ config.size_px[1] }} px, \
 width {{ config.width }}, {{ config.depth }} blocks of {{ config.heads }} heads. \
 Written by rspipe {{ version }}.
 
