@@ -60,7 +60,9 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 def _by_decay(module: Any, weight_decay: float) -> list[dict[str, Any]]:
     bare = [name for name, _ in module.named_parameters() if name.endswith(_TOKENS)]
-    groups: list[dict[str, Any]] = param_groups_weight_decay(module, weight_decay, bare)
+    groups: list[dict[str, Any]] = param_groups_weight_decay(
+        module, weight_decay, no_weight_decay_list=bare
+    )
     return groups
 
 

@@ -30,7 +30,7 @@ def make_recipe(tmp_path):
             name="tiny",
             corpus="anywhere",
             out=str(tmp_path / out),
-            what=PretrainWhat(encoder=TINY, objective=TINY_SELECTIVE, **settings | what),
+            what=PretrainWhat(**{"encoder": TINY, "objective": TINY_SELECTIVE, **settings, **what}),
             how=PretrainHow(**fast | (how or {})),
         )
 

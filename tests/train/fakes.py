@@ -1,9 +1,13 @@
 """A corpus that lives in memory: made tiles of several sizes, without files."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from rspipe.io.images import encode_png
+from rspipe.schema import SCHEMA_VERSION
 
 
 class FakeCorpus:
@@ -51,3 +55,18 @@ def make_tile(row):
     smooth = np.stack([y * rng.uniform(1, 5), x * rng.uniform(1, 5), y + x], axis=2)
     texture = rng.integers(0, 90, (height, width, 3)) * (x > width // 2)[..., None]
     return (smooth + texture).clip(0, 255).astype(np.uint8)
+
+
+def write_corpus(folder, rows=48, group_rows=20):
+    """Write the same tiles as a packed corpus, as far as training reads one."""
+    fake = FakeCorpus(rows, group_rows)
+    columns = ["tile_id", "height", "width", "image", "mask"]
+    (folder / "data").mkdir(parents=True)
+    path = folder / "data/train-00000-of-00001.parquet"
+    groups = [fake.group(i, columns) for i in range(len(fake.group_starts) - 1)]
+    with pq.ParquetWriter(path, groups[0].schema) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=group_rows)
+    manifest = {"schema_version": SCHEMA_VERSION, "fingerprint": "tiny", "complete": True}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder

@@ -1,16 +1,26 @@
 import json
 import math
+import shutil
 import signal
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch._dynamo.testing import CompileCounterWithBackend
 
-from rspipe.errors import RunError
+from rspipe.errors import RunError, WeightsError
+from rspipe.models import encoder as encoder_module
 from rspipe.models.encoder import Encoder
+from rspipe.objectives import Draws, Step, build
+from rspipe.objectives.dmjd import DMJDConfig
 from rspipe.train import trainer
+from rspipe.train.checkpoint import load_checkpoint
+from rspipe.train.config import InitFrom
 from rspipe.train.logging import read_metrics
+from rspipe.train.run_folder import RunFolder
 from rspipe.train.trainer import Run, pretrain
+from tests.train.conftest import TINY
 
 pytestmark = pytest.mark.usefixtures("corpus")
 
@@ -107,3 +117,171 @@ def test_loss_that_is_not_finite_names_its_rows(make_recipe, monkeypatch, tmp_pa
     note = json.loads((tmp_path / "run" / "nonfinite.json").read_text())
     assert len(note["images"]) == 8
     assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def losses(folder):
+    return [line["loss"] for line in read_metrics(folder)]
+
+
+@pytest.mark.parametrize("images_per_device", [1, 3, 4])
+def test_passes_that_save_memory_equal_the_whole_step(make_recipe, images_per_device):
+    whole = pretrain(make_recipe(out="whole"))
+    passes = pretrain(make_recipe(out="passes", how={"images_per_device": images_per_device}))
+    assert losses(whole) == pytest.approx(losses(passes), rel=1e-5)
+    torch.testing.assert_close(weights(whole), weights(passes), rtol=1e-5, atol=1e-5)
+
+
+def test_activation_checkpointing_changes_no_bit(make_recipe):
+    kept = pretrain(make_recipe(out="kept"))
+    again = pretrain(make_recipe(out="again", how={"activation_checkpointing": True}))
+    assert_same_bits(weights(kept), weights(again))
+
+
+def test_activation_checkpointing_reaches_every_block(make_recipe, monkeypatch):
+    calls = []
+    original = encoder_module.checkpoint
+    monkeypatch.setattr(
+        encoder_module, "checkpoint", lambda *a, **k: calls.append(a[0]) or original(*a, **k)
+    )
+    pretrain(make_recipe(steps=1, how={"activation_checkpointing": True}))
+    assert {type(block).__name__ for block in calls} == {"Block", "CrossBlock"}
+    calls.clear()
+    pretrain(make_recipe(out="plain", steps=1))
+    assert not calls
+
+
+def test_average_is_exported_in_place_of_the_last_weights(make_recipe):
+    plain = pretrain(make_recipe(out="plain"))
+    averaged = pretrain(make_recipe(out="averaged", ema_decay=0.9))
+    assert losses(plain) == losses(averaged)  # the average does not take part in training
+    name = "blocks.0.mlp.fc1.weight"
+    assert not torch.equal(weights(plain)[name], weights(averaged)[name])
+    for folder, exported in ((plain, "last weights"), (averaged, "ema")):
+        assert json.loads((folder / "manifest.json").read_text())["exported"] == exported
+
+
+def test_run_begins_with_the_weights_it_is_given(make_recipe):
+    first = pretrain(make_recipe(out="first"))
+    start = InitFrom(path=str(first), encoder_only=True)
+    slow = {"base_lr": 1e-12, "steps": 2}
+    second = pretrain(make_recipe(out="second", init_from=start, layer_decay=0.8, **slow))
+    torch.testing.assert_close(weights(first), weights(second), rtol=0, atol=1e-6)
+    manifest = json.loads((second / "manifest.json").read_text())
+    assert len(manifest["initial_weights"]) == 64
+
+
+def test_given_weights_are_part_of_what_a_run_is_but_not_where_they_lie(make_recipe, tmp_path):
+    first, other = (pretrain(make_recipe(out=f"seed{s}", seed=s, steps=1)) for s in (0, 1))
+    moved = tmp_path / "moved"
+    shutil.copytree(first, moved)
+    prints = [
+        RunFolder(make_recipe(init_from=InitFrom(path=str(path))), "corpus").fingerprint
+        for path in (first, moved, other)
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_absent_weights_are_refused_before_anything_is_written(make_recipe, tmp_path):
+    with pytest.raises(WeightsError, match="no weights there"):
+        pretrain(make_recipe(init_from=InitFrom(path=str(tmp_path / "nowhere"))))
+    assert not (tmp_path / "run").exists()
+
+
+class Noting:
+    """A hook that notes when it is called, and spoils the encoder it is given."""
+
+    def __init__(self, every_steps):
+        self.every_steps = every_steps
+        self.calls = []
+
+    def __call__(self, step, encoder):
+        self.calls.append(step)
+        assert not encoder.training
+        for parameter in encoder.parameters():
+            parameter.data.fill_(float("nan"))
+        return {f"every/{self.every_steps}": step / 2}
+
+
+def test_hooks_are_called_at_their_steps_and_change_nothing(make_recipe):
+    hooks = [Noting(5), Noting(3)]
+    how = {"log_every_steps": 100}
+    watched = pretrain(make_recipe(out="watched", how=how), hooks)
+    assert [hook.calls for hook in hooks] == [[5, 10, 12], [3, 6, 9, 12]]
+    logged = {line["step"]: line for line in read_metrics(watched)}
+    assert sorted(logged) == [3, 5, 6, 9, 10, 12]
+    assert logged[5]["every/5"] == 2.5
+    assert "every/3" not in logged[5]
+    assert_same_bits(weights(watched), weights(pretrain(make_recipe(out="alone", how=how))))
+
+
+def test_hooks_are_called_at_the_same_steps_after_a_stop(make_recipe, monkeypatch):
+    hook = Noting(4)
+    with monkeypatch.context() as patch:
+        Interrupt(patch, 6, signal.SIGTERM)
+        with pytest.raises(RunError):
+            pretrain(make_recipe(), [hook])
+    folder = pretrain(make_recipe(), [hook])
+    assert hook.calls == [4, 8, 12]
+    assert [m["step"] for m in read_metrics(folder) if "every/4" in m] == [4, 8, 12]
+
+
+def test_line_of_the_log_says_how_fast_and_how_long(make_recipe):
+    line = read_metrics(pretrain(make_recipe()))[-2]
+    for name in ("loss", "lr", "grad_norm", "images_per_s", "images_per_s_device", "mfu"):
+        assert line[name] > 0, name
+    for name in ("data_wait_share", "peak_memory_gib", "elapsed_s", "eta_s"):
+        assert line[name] >= 0, name
+    assert line["step"] == 11
+    assert line["mfu"] < 1
+    assert "wants_stop" not in line
+
+
+def test_parts_of_the_loss_are_logged_and_sum_to_it(make_recipe):
+    dmjd = DMJDConfig(
+        mask_cell_px=8, decoder_width=16, decoder_depth=1, decoder_heads=2, visible_width=16
+    )
+    line = read_metrics(pretrain(make_recipe(objective=dmjd, steps=1)))[0]
+    parts = {k: v for k, v in line.items() if k in dmjd_terms(dmjd)}
+    assert len(parts) > 1
+    assert sum(parts.values()) == pytest.approx(line["loss"], rel=1e-5)
+
+
+def dmjd_terms(config):
+    objective = build(config, TINY, seed=0)
+    images = torch.randn(1, 3, *TINY.size_px)
+    return objective(images, objective.plan(images, 0.0, Draws(0, torch.zeros(1).long()))).terms
+
+
+def test_loss_that_is_not_finite_names_the_planted_tile(make_recipe, monkeypatch, tmp_path):
+    original = Run._pass
+
+    def spoilt(run, batch, cut):
+        step = original(run, batch, cut)
+        planted = torch.from_numpy(batch.rows[cut] == 17)
+        per_image = step.loss_per_image.masked_fill(planted, float("inf"))
+        return Step(per_image.mean(), per_image, step.terms)
+
+    monkeypatch.setattr(Run, "_pass", spoilt)
+    how = {"checkpoint_every_steps": 1, "images_per_device": 3}
+    with pytest.raises(RunError, match="id-17"):
+        pretrain(make_recipe(how=how, steps=40))
+    folder = tmp_path / "run"
+    note = json.loads((folder / "nonfinite.json").read_text())
+    planted = {"tile_id": "id-17", "corpus_row": 17, "loss": "inf"}
+    assert note["offending"] == [planted]
+    assert len(note["images"]) == 8
+    assert not (folder / "manifest.json").exists()
+    state = load_checkpoint(folder / "checkpoint")
+    if note["step"]:
+        assert state["step"] == note["step"]
+        assert all(v.isfinite().all() for v in state["objective"].values())
+
+
+def test_compiled_forward_is_compiled_once(make_recipe, monkeypatch):
+    plain = pretrain(make_recipe(out="plain"))
+    counter = CompileCounterWithBackend("aot_eager")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
+    torch._dynamo.reset()
+    compiled = pretrain(make_recipe(out="compiled", how={"compile": True}))
+    assert counter.frame_count == 1
+    assert losses(plain) == pytest.approx(losses(compiled), rel=1e-5)
