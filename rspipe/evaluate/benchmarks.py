@@ -13,6 +13,7 @@ from jaxtyping import Int
 from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
 from rspipe.evaluate.config import EvalRecipe, What
+from rspipe.evaluate.ordered_split import first_trains
 from rspipe.evaluate.splits import Fold, hash_order, limit, split_folds
 from rspipe.readers import FileTree, Storage, read_dataset
 from rspipe.recipe import fingerprint, nearest_name
@@ -140,7 +141,11 @@ def list_benchmark(folder: Path, card: DatasetCard, what: What) -> Benchmark | S
         return Skipped(card.name, card.task, "its card names no classes for the mask values")
     if card.task != "detection" and len(classes) < 2:
         return Skipped(card.name, card.task, f"fewer than two classes: {', '.join(classes)}")
-    folds = split_folds(records, card, what.train_share, what.folds, what.seed)
+    folds = (
+        split_folds(records, card, what.train_share, what.folds, what.seed)
+        if what.train_first is None
+        else (first_trains(records, what.train_first),)
+    )
     folds = _limited(folds, records, what.max_images, what.seed)
     benchmark = Benchmark(
         name=card.name,
@@ -172,7 +177,8 @@ def _is_labelled(record: ImageRecord, card: DatasetCard, classes: tuple[str, ...
         return record.annotation.label in classes
     if card.task == "detection":
         return record.annotation.boxes is not None
-    return record.annotation.mask_path is not None
+    said = record.annotation
+    return said.mask_path is not None or said.footprints_path is not None
 
 
 def _unlabelled(card: DatasetCard, images: Iterable[ImageRecord]) -> tuple[ImageRecord, ...]:

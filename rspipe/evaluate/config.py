@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rspipe.evaluate.published import Published
 from rspipe.recipe import Strict
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -146,6 +147,9 @@ class What(Strict):
     """How tokens become one vector: the mean of the patch tokens, or the class token."""
     train_share: Share = 0.8
     """Train share of a data set that comes without splits, chosen by a hash of the paths."""
+    train_first: Count | None = None
+    """The first so many labelled images, in the order of their numbered names, train and the rest
+    are scored, whatever split they are in (SpaceNet 1: 5000)."""
     folds: Count = 1
     """Above 1: sets without splits are cross-validated, so that every image is scored once."""
     max_images: Count | None = None
@@ -185,6 +189,8 @@ class EvalRecipe(Strict):
     CORPUS --against BENCHMARK`) and of corpora. `auto`: the corpus of the run, if it is there."""
     out: str | None = None
     """Folder of the results; null: data/results/<name>."""
+    published: tuple[Published, ...] = ()
+    """Figures of the literature, printed below the recipe's own."""
     what: What = What()
     how: How = How()
 

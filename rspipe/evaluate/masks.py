@@ -65,6 +65,16 @@ class MaskLegend:
             if (pixels != pixels[:, :, :1]).any():
                 raise UnreadableImage(path, "a colour mask, but the card names pixel values")
             pixels = pixels[:, :, 0]
+        return self.of_values(pixels)
+
+    def of_values(self, pixels: UInt8[np.ndarray, "H W"]) -> ClassMask:
+        """Turn pixel values into class indices, IGNORE where the card does not name a value.
+
+        Raises:
+            RecipeError: the legend is one of colours.
+        """
+        if self.by_colour:
+            raise RecipeError("the card names colours; drawn masks need pixel values")
         return _look_up(self.table, pixels)
 
 

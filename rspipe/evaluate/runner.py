@@ -21,6 +21,7 @@ from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
 from rspipe.evaluate.contamination import Contamination, Exposure, corpus_of_run
 from rspipe.evaluate.features import Extraction, extract
+from rspipe.evaluate.published import to_lines
 from rspipe.evaluate.results import to_table, write_results
 from rspipe.io.tables import remove_partials
 from rspipe.models.encoder import WEIGHTS_FILE, Encoder
@@ -85,7 +86,7 @@ def evaluate(recipe: EvalRecipe) -> Path:
             timings[benchmark.name] = round(time.perf_counter() - before, 3)
     timings["total"] = round(time.perf_counter() - started, 3)
     write_results(out, recipe, rows, timings)
-    typer.echo(to_table(rows))
+    typer.echo("\n".join(filter(None, (to_table(rows), to_lines(recipe.published)))))
     typer.echo(f"{len(rows)} rows in {out / 'results.json'}, {timings['total']:.1f} s")
     return out
 

@@ -1,9 +1,12 @@
 """Tiny data sets in native layouts, whose answer lies in their pixels."""
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
 import yaml
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from rspipe.io.images import encode_png
 
@@ -102,3 +105,46 @@ def write_loveda(folder: Path, count: int = 3):
                 write_image(folder / split / area / "images_png" / name, pixels)
                 if split != "Test":
                     write_image(folder / split / area / "masks_png" / name, mask)
+
+
+RIO = (-43.68, -22.98, 5e-6)
+"""Longitude and latitude of the upper left corner of every chip, and degrees per pixel."""
+
+
+def geotiff(pixels: np.ndarray) -> bytes:
+    """A GeoTIFF in degrees, as SpaceNet publishes them."""
+    x, y, step = RIO
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, kind, values in (
+        (33550, TiffTags.DOUBLE, (step, step, 0.0)),
+        (33922, TiffTags.DOUBLE, (0.0, 0.0, 0.0, x, y, 0.0)),
+        (34735, TiffTags.SHORT, (1, 1, 0, 3, 1024, 0, 1, 2, 1025, 0, 1, 1, 2048, 0, 1, 4326)),
+    ):
+        tags.tagtype[tag] = kind
+        tags[tag] = values
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "TIFF", tiffinfo=tags)
+    return buffer.getvalue()
+
+
+def write_spacenet1(folder: Path, count: int = 12):
+    """SpaceNet 1's layout under the catalog's card: bright buildings on dark ground."""
+    rng = np.random.default_rng(0)
+    x, y, step = RIO
+    for split in ("train", "test"):
+        for i in range(1, count + 1):
+            top, left = rng.integers(2, PX - 18, 2).tolist()
+            pixels = np.full((PX, PX, 3), 50, dtype=np.uint8)
+            pixels[top : top + 14, left : left + 14] = 210
+            path = folder / split / "3band" / f"3band_AOI_1_RIO_img{i}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(geotiff(pixels))
+            corners = [(0, 0), (14, 0), (14, 14), (0, 14), (0, 0)]
+            ring = [[x + (left + c) * step, y - (top + r) * step] for c, r in corners]
+            geometry = {"type": "Polygon", "coordinates": [ring]}
+            feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+            if split == "train":
+                outlines = folder / split / "geojson" / f"Geo_AOI_1_RIO_img{i}.geojson"
+                outlines.parent.mkdir(parents=True, exist_ok=True)
+                collection = {"type": "FeatureCollection", "features": [feature]}
+                outlines.write_text(json.dumps(collection))

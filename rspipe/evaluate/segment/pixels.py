@@ -8,9 +8,11 @@ from PIL import Image
 
 from rspipe.errors import UnreadableImage
 from rspipe.evaluate.benchmarks import Benchmark
+from rspipe.evaluate.footprints import draw_footprints
 from rspipe.evaluate.masks import ClassMask, MaskLegend
 from rspipe.evaluate.segment.crops import Rgb, scaled_to
 from rspipe.io.images import decode, to_rgb
+from rspipe.schema import ImageRecord
 
 CACHE_BYTES = 512 * 2**20
 """Of decoded images that are kept; a larger data set is decoded again and again."""
@@ -22,6 +24,11 @@ class Pair:
 
     image: Rgb
     mask: ClassMask
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that both take."""
+        return self.image.nbytes + self.mask.nbytes
 
     def for_training(self) -> "Pair":
         """Bring the mask to the size of the image, nearest neighbour."""
@@ -75,14 +82,26 @@ class LabelledPixels:
         if kept is not None:
             return kept
         record = self.benchmark.records[position]
-        mask_path = str(record.annotation.mask_path)
-        mask = self.legend.read(self.benchmark.storage.read_bytes(mask_path), mask_path)
-        pair = Pair(self.image(record.source_path), mask)
+        pair = Pair(self.image(record.source_path), self._mask(record))
         with self._lock:
-            if self._room >= pair.image.nbytes + mask.nbytes and position not in self._kept:
+            if self._room >= pair.nbytes and position not in self._kept:
                 self._kept[position] = pair
-                self._room -= pair.image.nbytes + mask.nbytes
+                self._room -= pair.nbytes
         return pair
+
+    def _mask(self, record: ImageRecord) -> ClassMask:
+        storage, said = self.benchmark.storage, record.annotation
+        if said.mask_path is not None:
+            return self.legend.read(storage.read_bytes(said.mask_path), said.mask_path)
+        path, image_path = str(said.footprints_path), record.source_path
+        drawn = draw_footprints(
+            storage.read_bytes(path),
+            path,
+            storage.read_bytes(image_path),
+            image_path,
+            self.benchmark.card,
+        )
+        return self.legend.of_values(drawn)
 
     def image(self, path: str) -> Rgb:
         """Read an image alone.
