@@ -10,6 +10,7 @@ from rspipe.evaluate.classification import (
     WhitenedKnnClassifier,
 )
 from rspipe.evaluate.detection import DenseDetection
+from rspipe.evaluate.oriented_detection import OrientedDetection
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation
 from rspipe.schema import Task
 
@@ -22,6 +23,7 @@ EVALUATORS: dict[tuple[Task, str], type[Evaluator] | type[PixelEvaluator]] = {
         LinearSegmentationProbe,
         UPerNetSegmentation,
         DenseDetection,
+        OrientedDetection,
     )
 }
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.published import Published
 from rspipe.recipe import Strict
 
@@ -160,6 +161,7 @@ class What(Strict):
     segmentation: LinearSegmentation = LinearSegmentation()
     upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()
+    oriented: OrientedTuning = OrientedTuning()
     bootstrap: Bootstrap = Bootstrap()
 
 

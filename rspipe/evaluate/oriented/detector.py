@@ -18,10 +18,13 @@ from rspipe.evaluate.oriented.settings import OrientedSettings
 class FeaturePyramid(Protocol):
     """What a detector needs of its backbone: `pyramid.Pyramid`, or any module like it."""
 
-    width: int
-    """Channels of every level."""
-    strides_px: Mapping[str, float]
-    """Pixels per cell of every level, finest first; each twice the one before."""
+    @property
+    def width(self) -> int:
+        """Channels of every level."""
+
+    @property
+    def strides_px(self) -> Mapping[str, float]:
+        """Pixels per cell of every level, finest first; each twice the one before."""
 
     def __call__(self, images: Float[Tensor, "B C H W"]) -> Mapping[str, Float[Tensor, "B D h w"]]:
         """Turn normalised images into maps by level."""
@@ -61,6 +64,8 @@ class OrientedRCNN(nn.Module):
     ) -> dict[str, Tensor]:
         """Four losses whose sum is to be minimised.
 
+        Where the first stage's are no numbers, those alone: such weights propose no boxes.
+
         Args:
             images: normalised, all of one size.
             objects: of each image; none is fine.
@@ -69,6 +74,8 @@ class OrientedRCNN(nn.Module):
         scores = self.proposals(levels)
         height, width = images.shape[-2:]
         first = self.proposals.losses(scores, [one.boxes for one in objects], (height, width))
+        if not bool(torch.stack(list(first.values())).isfinite().all()):
+            return first
         second = self.regions.losses(levels, self.proposals.propose(scores), objects)
         return {**first, **second}
 

@@ -1,4 +1,8 @@
-"""The dials of Oriented R-CNN; the defaults are mmrotate's oriented_rcnn le90 configuration."""
+"""The dials of Oriented R-CNN and of its training; the defaults are the published recipe.
+
+Source: mmrotate's oriented_rcnn le90 configuration, trained as MTP (arXiv:2403.13430) and
+SelectiveMAE (arXiv:2406.11933) train it on DIOR-R.
+"""
 
 from typing import Annotated
 
@@ -62,3 +66,28 @@ class OrientedSettings(Strict):
     """Channels of every level of the feature pyramid network."""
     proposals: ProposalSettings = ProposalSettings()
     regions: RegionSettings = RegionSettings()
+
+
+class OrientedTuning(Strict):
+    """Oriented R-CNN on the four-tap pyramid, encoder and detector trained together."""
+
+    img_px: Count | None = 800
+    """Side of the square that images are scaled into, a multiple of the patch; null: the
+    encoder's own. At another size its positions are interpolated."""
+    epochs: Count = 12
+    images_per_step: Count = 4
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    drops: tuple[Share, ...] = (8 / 12, 11 / 12)
+    """Shares of the training at which the rate falls to a tenth."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 500
+    """Linear, from a millionth of the rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Learning rate of a block over that of the block behind it."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Of the last block; falls linearly to 0 at the first."""
+    flip_share: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """Of the training images: a third each is mirrored sideways, upside down, and both."""
+    frozen: bool = False
+    """Whether the encoder stays as it is and only adapter, neck and detector learn."""
+    detector: OrientedSettings = OrientedSettings()

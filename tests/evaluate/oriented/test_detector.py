@@ -3,25 +3,12 @@ import pytest
 import torch
 
 from rspipe.evaluate.average_precision import BoxAP, FoundBoxes, TrueBoxes
-from rspipe.evaluate.oriented import OrientedRCNN, OrientedSettings
+from rspipe.evaluate.oriented import OrientedRCNN
 from rspipe.evaluate.pyramid import Pyramid
 from rspipe.evaluate.resized import at_size
 from rspipe.models.encoder import seeded
 from tests.evaluate.oriented.scenes import SIDE_PX, SmallPyramid, fit, scenes
-
-SMALL = OrientedSettings.model_validate(
-    {
-        "width": 32,
-        "proposals": {
-            "anchor_scale": 4,
-            "border_px": None,
-            "samples": 64,
-            "before_nms": 100,
-            "kept": 60,
-        },
-        "regions": {"hidden": 64, "samples": 48, "bins": 5},
-    }
-)
+from tests.evaluate.oriented.small import SMALL
 
 
 def detector(**said):

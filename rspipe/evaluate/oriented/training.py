@@ -1,0 +1,167 @@
+"""Trains Oriented R-CNN on the pyramid of a copied encoder.
+
+Which images a step sees and how they are mirrored are functions of the seed and the step alone.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from rspipe.errors import RspipeError
+from rspipe.evaluate.drop_path import set_drop_path
+from rspipe.evaluate.layer_decay import layer_decay_groups
+from rspipe.evaluate.oriented.detector import OrientedRCNN
+from rspipe.evaluate.oriented.pictures import Picture, to_batch
+from rspipe.evaluate.oriented.settings import OrientedTuning
+from rspipe.evaluate.pyramid import Pyramid
+from rspipe.evaluate.resized import at_size
+from rspipe.models.encoder import Encoder, seeded
+
+_WARMUP_START = 1e-6
+_MOST_NORM = 35.0
+"""Gradients are clipped to it, as mmrotate's schedules do."""
+_READERS = 4
+"""Threads that decode images of coming steps; results do not depend on it."""
+
+Draw = Callable[[int, np.random.Generator], Picture | None]
+"""From the place of a training image and its draws to a picture; None: it cannot be read."""
+
+
+def build(encoder: Encoder, n_classes: int, settings: OrientedTuning, seed: int) -> OrientedRCNN:
+    """Put the detector on the pyramid of a copy of an encoder, whose positions learn too."""
+    size = settings.img_px if settings.img_px is not None else encoder.config.img_px
+    copy = at_size(encoder, size)
+    copy.requires_grad_(not settings.frozen)
+    if not settings.frozen:
+        set_drop_path(copy.vit, settings.drop_path)
+    with seeded(seed):
+        return OrientedRCNN(Pyramid(copy), n_classes, settings.detector)
+
+
+def train_detector(
+    model: OrientedRCNN,
+    encoder: Encoder,
+    draw: Draw,
+    n_images: int,
+    settings: OrientedTuning,
+    seed: int,
+) -> list[float]:
+    """Train in place by AdamW.
+
+    Args:
+        model: on its device.
+        encoder: the one within it.
+        draw: makes one picture; called from several threads.
+        n_images: training images; each is seen `settings.epochs` times.
+        settings: rates, batch, epochs.
+        seed: of order, mirroring, drawn boxes and stochastic depth.
+
+    Returns:
+        The loss of each step.
+
+    Raises:
+        RspipeError: the loss is no number.
+    """
+    steps = math.ceil(n_images * settings.epochs / settings.images_per_step)
+    groups = _groups(model, encoder, settings)
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr)
+    device = encoder.vit.pos_embed.device
+    losses: list[float] = []
+    model.train()
+    if settings.frozen:
+        encoder.eval()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        batches = _batches(draw, n_images, steps, settings, seed)
+        bar = tqdm(batches, "detection: fit", steps, unit="step", leave=False, disable=None)
+        for step, pictures in enumerate(bar):
+            if not pictures:
+                continue
+            for group in optimiser.param_groups:
+                group["lr"] = settings.lr * group["lr_scale"] * lr_factor(step, steps, settings)
+            losses.append(_step(model, encoder, optimiser, pictures))
+            if not math.isfinite(losses[-1]):
+                raise RspipeError(f"detection: loss {losses[-1]} in step {step}; lower lr")
+    model.eval()
+    return losses
+
+
+def lr_factor(step: int, steps: int, settings: OrientedTuning) -> float:
+    """Factor on the learning rate in a step, counted from 0: warm-up times drops."""
+    passed = sum(step >= round(share * steps) for share in settings.drops)
+    factor = 0.1**passed
+    if step < settings.warmup_steps:
+        factor *= _WARMUP_START + (1 - _WARMUP_START) * step / settings.warmup_steps
+    return factor
+
+
+def _step(
+    model: OrientedRCNN,
+    encoder: Encoder,
+    optimiser: torch.optim.Optimizer,
+    pictures: list[Picture],
+) -> float:
+    device = encoder.vit.pos_embed.device
+    config = encoder.config
+    images = to_batch(
+        [p.pixels for p in pictures], config.size_px[0], config.mean, config.std, device
+    )
+    objects = [
+        type(p.objects)(p.objects.boxes.to(device), p.objects.labels.to(device)) for p in pictures
+    ]
+    loss = torch.stack(list(model.losses(images, objects).values())).sum()
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(model.parameters(), _MOST_NORM)
+    optimiser.step()
+    return float(loss.detach())
+
+
+def _groups(
+    model: OrientedRCNN, encoder: Encoder, settings: OrientedTuning
+) -> list[dict[str, Any]]:
+    """Blocks by depth, then all that is new at full rate; biases and norms are not decayed."""
+    groups = layer_decay_groups(
+        encoder.vit, encoder.config.depth, settings.layer_decay, settings.weight_decay
+    )
+    known = {id(parameter) for parameter in encoder.parameters()}
+    new = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
+    for params, decay in (
+        ([p for p in new if p.ndim > 1], settings.weight_decay),
+        ([p for p in new if p.ndim <= 1], 0.0),
+    ):
+        groups.append({"params": params, "lr_scale": 1.0, "weight_decay": decay})
+    return groups
+
+
+def _batches(
+    draw: Draw, n_images: int, steps: int, settings: OrientedTuning, seed: int
+) -> Iterator[list[Picture]]:
+    """Yield the pictures of each step, made ahead by threads, in order of shuffled rounds."""
+    orders: dict[int, np.ndarray] = {}
+
+    def picture(place: int) -> Picture | None:
+        epoch, turn = divmod(place, n_images)
+        if epoch not in orders:
+            orders[epoch] = np.random.default_rng((seed, epoch, 1)).permutation(n_images)
+        return draw(int(orders[epoch][turn]), np.random.default_rng((seed, place)))
+
+    waiting: deque[list[Future[Picture | None]]] = deque()
+    B, total = settings.images_per_step, n_images * settings.epochs
+    with ThreadPoolExecutor(_READERS) as readers:
+        try:
+            for step in range(steps + 2):
+                places = range(step * B, min((step + 1) * B, total))
+                waiting.append([readers.submit(picture, place) for place in places])
+                if step >= 2:
+                    made = [future.result() for future in waiting.popleft()]
+                    yield [one for one in made if one is not None]
+        finally:
+            readers.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from rspipe.errors import RspipeError
+from rspipe.evaluate.oriented.pictures import Picture
+from rspipe.evaluate.oriented.settings import OrientedTuning
+from rspipe.evaluate.oriented.training import build, lr_factor, train_detector
+from tests.evaluate.oriented.scenes import scenes
+from tests.evaluate.oriented.small import SMALL
+
+SETTINGS = OrientedTuning(
+    img_px=None, epochs=2, images_per_step=2, warmup_steps=2, detector=SMALL, lr=1e-3
+)
+
+
+def pictures(count):
+    images, truth = scenes(count, seed=0)
+    pixels = ((images * 40) + 128).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()[:, :32, :32]
+    return [Picture(p, t) for p, t in zip(pixels, truth, strict=True)]
+
+
+def trained(encoder, draw, settings=SETTINGS, seed=0, n_images=3):
+    model = build(encoder, 2, settings, seed)
+    losses = train_detector(model, model.pyramid.encoder, draw, n_images, settings, seed)
+    return model, losses
+
+
+def test_rate_rises_and_drops():
+    settings = OrientedTuning()
+    assert lr_factor(0, 35_175, settings) == pytest.approx(1e-6)
+    assert lr_factor(250, 35_175, settings) == pytest.approx(0.5, abs=1e-5)
+    assert lr_factor(500, 35_175, settings) == 1
+    # Epochs 8 and 11 of 12.
+    factors = [lr_factor(step, 12_000, settings) for step in (7999, 8000, 10_999, 11_000)]
+    assert factors == pytest.approx([1, 0.1, 0.1, 0.01])
+
+
+def test_every_image_is_seen_once_an_epoch(tiny_encoder):
+    made, seen = pictures(3), []
+
+    def draw(place, rng):
+        seen.append(place)
+        return made[place]
+
+    _, losses = trained(tiny_encoder, draw)
+    assert len(losses) == 3
+    assert sorted(seen) == [0, 0, 1, 1, 2, 2]
+    assert sorted(seen[:3]) == [0, 1, 2]
+
+
+def test_training_is_a_function_of_the_seed_and_leaves_the_encoder_alone(tiny_encoder):
+    made = pictures(3)
+    before = {k: v.clone() for k, v in tiny_encoder.state_dict().items()}
+    first, losses = trained(tiny_encoder, lambda i, _: made[i])
+    second, again = trained(tiny_encoder, lambda i, _: made[i])
+    other, _ = trained(tiny_encoder, lambda i, _: made[i], seed=1)
+    assert losses == again
+    for (name, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert not torch.equal(
+        other.neck.layer_blocks[0][0].weight, first.neck.layer_blocks[0][0].weight
+    )
+    assert all(torch.equal(before[k], v) for k, v in tiny_encoder.state_dict().items())
+    tuned = first.pyramid.encoder.vit.blocks[0].attn.qkv.weight
+    assert not torch.equal(tuned, before["vit.blocks.0.attn.qkv.weight"])
+
+
+def test_a_frozen_encoder_stays_as_it_is(tiny_encoder):
+    made = pictures(2)
+    settings = SETTINGS.model_copy(update={"frozen": True})
+    model, _ = trained(tiny_encoder, lambda i, _: made[i], settings, n_images=2)
+    before = tiny_encoder.state_dict()
+    assert all(torch.equal(before[k], v) for k, v in model.pyramid.encoder.state_dict().items())
+
+
+def test_unreadable_images_are_left_out_not_replaced(tiny_encoder):
+    made = pictures(3)
+    _, losses = trained(tiny_encoder, lambda i, _: made[i] if i else None)
+    assert 2 <= len(losses) <= 3
+    assert trained(tiny_encoder, lambda i, _: None)[1] == []
+
+
+def test_a_loss_that_is_no_number_stops(tiny_encoder):
+    made = pictures(2)
+    settings = SETTINGS.model_copy(update={"lr": 1e30, "warmup_steps": 0, "epochs": 4})
+    with pytest.raises(RspipeError, match=r"loss nan in step \d+; lower lr"):
+        trained(tiny_encoder, lambda i, _: made[i], settings, n_images=2)
