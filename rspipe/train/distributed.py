@@ -4,10 +4,12 @@ Started plainly, a run has one process. Under `torchrun` it has one per GPU, or 
 likes on CPUs; images, losses and decisions are then the same to rounding.
 """
 
+import atexit
+import dataclasses
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -80,9 +82,10 @@ class World:
         raise error
 
 
-@contextmanager
-def joined(device_name: str) -> Iterator[World]:
+def join(device_name: str) -> World:
     """Find the other processes that `torchrun` started, if it did.
+
+    They stay together until the process ends: one that leaves a group cannot enter it again.
 
     Args:
         device_name: as in `how.device`.
@@ -90,21 +93,18 @@ def joined(device_name: str) -> Iterator[World]:
     Raises:
         RunError: the device is not here, or there are fewer GPUs than processes.
     """
-    if dist.is_initialized():
-        yield World(_own_device(device_name), dist.get_rank(), dist.get_world_size())
-        return
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield World(resolve_device(device_name))
-        return
+        return World(resolve_device(device_name))
     device = _own_device(device_name)
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(
-        backend, timeout=_TIMEOUT, device_id=device if device.type == "cuda" else None
-    )
-    try:
-        yield World(device, dist.get_rank(), dist.get_world_size())
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():
+        on_gpu = device.type == "cuda"
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            timeout=_TIMEOUT,
+            device_id=device if on_gpu else None,
+        )
+        atexit.register(dist.destroy_process_group)
+    return World(device, dist.get_rank(), dist.get_world_size())
 
 
 def _own_device(name: str) -> torch.device:
@@ -179,18 +179,21 @@ def chooses_fsdp2(objective: nn.Module, how: PretrainHow, world: World) -> bool:
 def shard(objective: Objective, precision: Precision, world: World) -> None:
     """Give each process its part of every parameter, block by block.
 
-    Blocks are gathered in the precision they multiply in; what is outside of them (embedding,
-    positions, norms) in float32, as under autocast. Gradients are summed in float32.
+    Matrices of blocks are gathered in the precision they are multiplied in; norms, and what is
+    outside of blocks (embedding, positions), in float32: so values are those that autocast makes
+    of whole weights. Gradients are summed in float32.
     """
     mesh = init_device_mesh(world.device.type, (world.size,))
-    low = torch.bfloat16 if precision == "bf16" else None
-    policy = MixedPrecisionPolicy(
-        param_dtype=low, reduce_dtype=torch.float32, cast_forward_inputs=False
-    )
+    exact = MixedPrecisionPolicy(reduce_dtype=torch.float32, cast_forward_inputs=False)
+    low = exact
+    if precision == "bf16":
+        low = dataclasses.replace(exact, param_dtype=torch.bfloat16)
     for block in _blocks(objective):
-        fully_shard(block, mesh=mesh, mp_policy=policy)
-    whole = MixedPrecisionPolicy(reduce_dtype=torch.float32, cast_forward_inputs=False)
-    fully_shard(objective, mesh=mesh, mp_policy=whole)
+        if low is not exact:
+            norms = (part for part in block.modules() if isinstance(part, nn.LayerNorm))
+            fully_shard(list[nn.Module](norms), mesh=mesh, mp_policy=exact)
+        fully_shard(block, mesh=mesh, mp_policy=low)
+    fully_shard(objective, mesh=mesh, mp_policy=exact)
     for name in ("plan", "reconstruct"):  # they read weights outside of `forward`
         register_fsdp_forward_method(objective, name)
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -41,6 +42,7 @@ DATA_SHEETS: tuple[tuple[str, float, float, str], ...] = (
 )
 
 
+@cache
 def find_peak(device: torch.device, precision: Precision) -> Peak:
     """Look the device up, or, if no data sheet is known, measure a large matrix product."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

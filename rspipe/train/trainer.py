@@ -20,7 +20,7 @@ from rspipe.objectives.initial_weights import initialise_from
 from rspipe.train.checkpoint import load_checkpoint, save_checkpoint
 from rspipe.train.config import PretrainRecipe
 from rspipe.train.data import Batch, Batches
-from rspipe.train.distributed import Forward, World, joined
+from rspipe.train.distributed import Forward, World, join
 from rspipe.train.ema import Average
 from rspipe.train.hardware import attending, computing, resolve_precision
 from rspipe.train.hooks import Hook, due_hooks
@@ -62,23 +62,23 @@ def pretrain(recipe: PretrainRecipe, hooks: Sequence[Hook] = ()) -> Path:
     """
     if recipe.how.torch_threads:
         torch.set_num_threads(recipe.how.torch_threads)
-    with joined(recipe.how.device) as world:
-        precision = resolve_precision(recipe.what.precision, world.device)
-        what = recipe.what.model_copy(update={"precision": precision})
-        corpus = Corpus.open(recipe.corpus)
-        if not len(corpus):
-            raise RunError(f"{recipe.corpus}: the corpus holds no tile; its ledger says why")
-        folder = RunFolder(recipe.model_copy(update={"what": what}), corpus.fingerprint)
-        folder.open(may_write=world.is_main)
-        if folder.is_complete():
-            _say(world, f"pretrain {recipe.name}: already complete in {folder.path}")
-            return folder.path
-        run = Run(folder, world, hooks)
-        run.announce(corpus)
-        with stopping(patient=world.size > 1) as stop:
-            run.train(stop)
-        run.finish()
-        world.wait()
+    world = join(recipe.how.device)
+    precision = resolve_precision(recipe.what.precision, world.device)
+    what = recipe.what.model_copy(update={"precision": precision})
+    corpus = Corpus.open(recipe.corpus)
+    if not len(corpus):
+        raise RunError(f"{recipe.corpus}: the corpus holds no tile; its ledger says why")
+    folder = RunFolder(recipe.model_copy(update={"what": what}), corpus.fingerprint)
+    folder.open(may_write=world.is_main)
+    if folder.is_complete():
+        _say(world, f"pretrain {recipe.name}: already complete in {folder.path}")
+        return folder.path
+    run = Run(folder, world, hooks)
+    run.announce(corpus)
+    with stopping(patient=world.size > 1) as stop:
+        run.train(stop)
+    run.finish()
+    world.wait()
     return folder.path
 
 

@@ -77,6 +77,10 @@ def test_two_halves_of_the_weights_equal_one_process(two, one, objective):
     assert_alike(two / f"fsdp2_{objective}", one(objective, ema_decay=0.5))
 
 
+def test_two_halves_of_the_weights_round_to_bf16_as_two_replicas_do(two):
+    assert_alike(two / "bf16_ddp", two / "bf16_fsdp2")
+
+
 def test_tolerance_tells_other_runs_apart(one):
     with pytest.raises(AssertionError):
         assert_alike(one(), one(weight_decay=0.2))

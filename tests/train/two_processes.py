@@ -21,7 +21,6 @@ from rspipe.objectives.mae import MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIMConfig
 from rspipe.train.config import PretrainHow, PretrainRecipe, PretrainWhat
-from rspipe.train.distributed import joined
 from rspipe.train.trainer import Run, pretrain
 from tests.train.fakes import FakeCorpus
 
@@ -102,17 +101,18 @@ def all_scenarios(rank, port, folder):
     Corpus.open = lambda path: FakeCorpus()
     fsdp2 = {"parallel": "fsdp2", "activation_checkpointing": True}
     said = {}
-    with joined("cpu"):
-        for name in OBJECTIVES:
-            pretrain(recipe(folder / f"ddp_{name}", name))
-        for name in ("cross_mae", "selective_mae"):
-            pretrain(recipe(folder / f"fsdp2_{name}", name, fsdp2, ema_decay=0.5))
-        pretrain(recipe(folder / "passes", how={"images_per_device": 3}))
-        for how in ("ddp", "fsdp2"):
-            out = folder / f"stopped_{how}"
-            said[f"stopped_{how}"] = interrupted(out, how={"parallel": how}, ema_decay=0.5)
-            pretrain(recipe(folder / f"continued_{how}", how={"parallel": how}, ema_decay=0.5))
-            said[f"poisoned_{how}"] = poisoned(folder / f"poisoned_{how}", how={"parallel": how})
+    for name in OBJECTIVES:
+        pretrain(recipe(folder / f"ddp_{name}", name))
+    for name in ("cross_mae", "selective_mae"):
+        pretrain(recipe(folder / f"fsdp2_{name}", name, fsdp2, ema_decay=0.5))
+    for how in ({"parallel": "ddp"}, fsdp2):
+        pretrain(recipe(folder / f"bf16_{how['parallel']}", how=how, precision="bf16"))
+    pretrain(recipe(folder / "passes", how={"images_per_device": 3}))
+    for how in ("ddp", "fsdp2"):
+        out = folder / f"stopped_{how}"
+        said[f"stopped_{how}"] = interrupted(out, how={"parallel": how}, ema_decay=0.5)
+        pretrain(recipe(folder / f"continued_{how}", how={"parallel": how}, ema_decay=0.5))
+        said[f"poisoned_{how}"] = poisoned(folder / f"poisoned_{how}", how={"parallel": how})
     (folder / f"said_{rank}.json").write_text(json.dumps(said))
 
 
