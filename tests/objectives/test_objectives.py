@@ -172,6 +172,15 @@ def test_every_parameter_learns(config, images):
     assert still == []
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_is_one_graph(name, images):
+    """What torch.compile needs to be of use; it falls apart silently where it is not."""
+    objective = build(CONFIGS[name], ENCODER, seed=0)
+    plan = objective.plan(images, 0.5, draws(images))
+    whole = torch.compile(objective, backend="eager", fullgraph=True, dynamic=False)
+    torch.testing.assert_close(whole(images, plan).loss, objective(images, plan).loss)
+
+
 def test_checkpointed_blocks_give_the_same_gradients(config, images):
     gradients = []
     for checkpointed in (False, True):
