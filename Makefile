@@ -10,7 +10,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor data curate pretrain eval report demo test check lint types arch format \
-	bench-curate bench-dedup bench-duplicates bench-scale bench-pretrain clean
+	bench-curate bench-dedup bench-duplicates bench-scale bench-loader bench-pretrain clean
 
 help: ## This list
 	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
@@ -80,6 +80,9 @@ bench-duplicates: $(READY) ## Planted copies found and missed, beside imagehash 
 
 bench-scale: $(READY) ## A 1 GB scene and 200,000 tiles: seconds by stage, peak memory
 	$(RUN)python -m tests.benchmarks.bench_scale
+
+bench-loader: $(READY) ## Decoded and augmented images per second and core, beside ImageFolder, WebDataset
+	$(RUN)python -m tests.benchmarks.bench_loader $(ARGS)
 
 bench-pretrain: $(READY) ## MAE, CrossMAE, SelectiveMAE for ViT-S/B/L: images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain $(ARGS)

@@ -24,8 +24,8 @@ _ASPECT = (3 / 4, 4 / 3)
 _TRIES = 10
 # So that views are drawn apart from the masks of the same images.
 _SEED_OF_VIEWS = 2**40
-_MOST_VECTOR_BANDS = 4
-"""Bands that torch resizes at once, where they are 3 or 4."""
+_VECTOR_BANDS = (3, 4)
+"""Bands that torch has vector code for."""
 
 
 class Augment(Strict):
@@ -54,9 +54,19 @@ class View:
         """Height, width before it is turned."""
         return self.size_px[::-1] if self.turns % 2 else self.size_px
 
-    def of_pixels(self, crop: Pixels) -> Pixels:
-        """Resize the pixels in the box (bicubic, antialiased), mirror and turn them."""
-        return self._oriented(_resize(crop, self.upright_px), _transposed)
+    def of_pixels(self, crop: Pixels, out: Pixels) -> None:
+        """Resize the pixels in the box (bicubic, antialiased), mirror and turn them.
+
+        Args:
+            crop: what is in the box.
+            out: of the view's size; written.
+        """
+        if not (self.is_mirrored or self.turns):
+            _resize(crop, out)
+            return
+        upright = np.empty((*self.upright_px, crop.shape[2]), dtype=np.uint8)
+        _resize(crop, upright)
+        out[...] = self._oriented(upright, _transposed)
 
     def of_regions(self, regions: Regions) -> Regions:
         """Cut the box of a label map of the whole tile as the pixels are cut; nearest label."""
@@ -165,18 +175,19 @@ def _transposed(pixels: Pixels) -> Pixels:
     return pixels.transpose(1, 0, 2)
 
 
-def _resize(pixels: Pixels, size_px: tuple[int, int]) -> Pixels:
+def _resize(pixels: Pixels, out: Pixels) -> None:
     """Resize 8-bit pixels as Pillow does, to within a few grey levels.
 
-    torch resizes 3 and 4 bands at once, five times as fast as Pillow; so more come in parts.
+    torch resizes 3 and 4 bands at once, five times as fast as Pillow; so more come in parts. The
+    operator under `interpolate` is called, since only it writes where it is told to.
     """
-    parts = np.array_split(pixels, math.ceil(pixels.shape[2] / _MOST_VECTOR_BANDS), axis=2)
-    made = [_resize_at_once(np.ascontiguousarray(part), size_px) for part in parts]
-    return made[0] if len(made) == 1 else np.concatenate(made, axis=2)
-
-
-def _resize_at_once(pixels: Pixels, size_px: tuple[int, int]) -> Pixels:
-    bands = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    out = F.interpolate(bands, size_px, mode="bicubic", antialias=True)
-    made: Pixels = np.ascontiguousarray(out[0].permute(1, 2, 0).numpy())
-    return made
+    if pixels.shape[2] in _VECTOR_BANDS:
+        source, target = (torch.from_numpy(a[None]).permute(0, 3, 1, 2) for a in (pixels, out))
+        size_px = list(out.shape[:2])
+        torch.ops.aten._upsample_bicubic2d_aa.out(source, size_px, False, None, None, out=target)
+        return
+    for first in range(0, pixels.shape[2], max(_VECTOR_BANDS)):
+        part = slice(first, first + max(_VECTOR_BANDS))
+        bands = torch.from_numpy(np.ascontiguousarray(pixels[..., part])).permute(2, 0, 1)[None]
+        made = F.interpolate(bands, out.shape[:2], mode="bicubic", antialias=True)
+        out[..., part] = made[0].permute(1, 2, 0).numpy()

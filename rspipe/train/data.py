@@ -144,11 +144,17 @@ class Batches:
     def _empty(self, rows: Int[np.ndarray, " B"], places: Int[np.ndarray, " B"]) -> Batch:
         encoder = self._what.encoder
         shape = (len(rows), *encoder.size_px)
-        images = torch.empty((*shape, encoder.in_chans), dtype=torch.uint8, pin_memory=self._pin)
-        regions = None
-        if self._with_regions:
-            regions = torch.empty(shape, dtype=torch.int32, pin_memory=self._pin).numpy()
-        return Batch(rows, places, images.numpy(), regions)
+        images = self._memory((*shape, encoder.in_chans), np.uint8)
+        regions = self._memory(shape, np.int32) if self._with_regions else None
+        return Batch(rows, places, images, regions)
+
+    def _memory(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        if not self._pin:
+            return np.empty(shape, dtype)  # in huge pages, unlike torch's: a tenth of the time
+        pinned: np.ndarray = torch.empty(
+            shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True
+        ).numpy()
+        return pinned
 
     def _fill(self, batch: Batch, part: slice, choose: "_Choose") -> None:
         """Make the views of a part of a batch where they belong."""
@@ -161,7 +167,7 @@ class Batches:
             zip(groups, tiles, views, strict=True), part.start
         ):
             crop = decode_box(tile, view.box, view.upright_px, bands)
-            batch.images[index] = view.of_pixels(crop)
+            view.of_pixels(crop, batch.images[index])
             if batch.regions is not None:
                 mask = group.mask(int(batch.rows[index]))
                 batch.regions[index] = view.of_regions(decode_regions(mask, tile))

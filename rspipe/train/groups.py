@@ -4,6 +4,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence, Set
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -65,12 +66,17 @@ class Group:
         within = row - self.first
         height, width = self.shapes[within].tolist()
         name = f"tile {self.tile_id[within].as_py()} (corpus row {row})"
-        return Encoded(memoryview(self.images[within].as_buffer()), (height, width), name)
+        return Encoded(_bytes_of(self.images[within]), (height, width), name)
 
     def mask(self, row: int) -> memoryview | None:
         """Return the encoded mask of a tile; None where it has none."""
-        value = None if self.masks is None else self.masks[row - self.first].as_buffer()
-        return None if value is None else memoryview(value)
+        value = None if self.masks is None else self.masks[row - self.first]
+        return _bytes_of(value) if value is not None and value.is_valid else None
+
+
+def _bytes_of(value: Any) -> memoryview:
+    """Show a binary value without copying it; Arrow's are signed, which simplejpeg refuses."""
+    return memoryview(value.as_buffer()).cast("B")
 
 
 class Groups:
@@ -85,7 +91,7 @@ class Groups:
     def __init__(self, tiles: Tiles, with_masks: bool, most_bytes: int) -> None:
         self._tiles, self._with_masks, self._most_bytes = tiles, with_masks, most_bytes
         self._kept: OrderedDict[int, Group] = OrderedDict()
-        self._reading: dict[int, threading.Lock] = {}
+        self._reading: dict[int, Future[Group]] = {}
         self._dropped_in_use: set[int] = set()
         self._has_warned = False
         self._lock = threading.Lock()
@@ -104,17 +110,25 @@ class Groups:
             if index in self._kept:
                 self._kept.move_to_end(index)
                 return self._kept[index]
-            reading = self._reading.setdefault(index, threading.Lock())
-        with reading:
-            with self._lock:
-                if index in self._kept:
-                    return self._kept[index]
+            reading = self._reading.get(index)
+            is_first = reading is None
+            if reading is None:
+                reading = self._reading[index] = Future()
+        return self._read(index, reading) if is_first else reading.result()
+
+    def _read(self, index: int, reading: "Future[Group]") -> Group:
+        try:
             group = Group.read(self._tiles, index, self._with_masks)
+        except BaseException as error:
             with self._lock:
-                self._keep(index, group)
-                # A thread that waited and found it dropped already reads it again.
-                self._reading.pop(index, None)
-            return group
+                del self._reading[index]
+            reading.set_exception(error)
+            raise
+        with self._lock:
+            self._keep(index, group)
+            del self._reading[index]
+        reading.set_result(group)
+        return group
 
     def keep_only(self, used: Set[int]) -> None:
         """Forget the row groups that no step in flight can need."""

@@ -2,7 +2,10 @@ import io
 import warnings
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
+import simplejpeg
+from PIL import Image
 
 from rspipe.errors import RunError, UnreadableImage
 from rspipe.train.config import PretrainHow
@@ -133,6 +136,34 @@ def test_bands_of_the_encoder_decide(what, bands):
     else:
         with pytest.raises(RunError, match=r"tile id-\d+ .* has 3 bands.*in_chans"):
             batches.make(0)
+
+
+def test_jpegs_are_decoded_from_where_they_lie_and_not_by_pillow(what, monkeypatch):
+    class Photos(FakeCorpus):
+        def encode(self, tile):
+            buffer = io.BytesIO()
+            Image.fromarray(np.tile(tile, (4, 4, 1))).save(buffer, "JPEG")
+            return buffer.getvalue()
+
+        def group(self, index, columns):
+            table = super().group(index, columns)
+            for name in ("height", "width"):
+                place = table.column_names.index(name)
+                table = table.set_column(place, name, pc.multiply(table[name], 4))
+            return table
+
+    asked = []
+    decode_jpeg = simplejpeg.decode_jpeg
+
+    def noted(data, *args, **options):
+        asked.append(options["min_factor"])
+        return decode_jpeg(data, *args, **options)
+
+    monkeypatch.setattr("simplejpeg.decode_jpeg", noted)
+    monkeypatch.setattr("rspipe.train.decode.decode", None)
+    Batches(Photos, what, how()).make(0)
+    assert len(asked) == 8
+    assert {1, 2} <= set(asked)
 
 
 def test_error_in_a_thread_reaches_the_run(what):

@@ -30,6 +30,12 @@ def encoded(pixels, kind="JPEG", mode=None, **options):
     return Encoded(memoryview(buffer.getvalue()), pixels.shape[:2], "tile t (corpus row 3)")
 
 
+def resized(view, crop):
+    out = np.empty((*view.size_px, crop.shape[2]), np.uint8)
+    view.of_pixels(crop, out)
+    return out
+
+
 @pytest.mark.parametrize("reduction", [2, 4])
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_view_of_a_reduced_decode_is_close_to_that_of_a_whole_one(ground, reduction, subsampling):
@@ -40,8 +46,8 @@ def test_view_of_a_reduced_decode_is_close_to_that_of_a_whole_one(ground, reduct
         view = View(box, (64, 64))
         crop = decode_box(tile, box, (64, 64), 3)
         assert abs(crop.shape[0] - (64 * reduction + 7) / reduction) <= 1
-        full = view.of_pixels(whole[box[0] : box[2], box[1] : box[3]])
-        difference = view.of_pixels(crop).astype(int) - full
+        full = resized(view, whole[box[0] : box[2], box[1] : box[3]])
+        difference = resized(view, crop).astype(int) - full
         assert np.abs(difference).mean() < 4
         assert abs(difference.mean()) < 0.5
         assert difference.any()
