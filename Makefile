@@ -9,7 +9,7 @@ RECIPES := pipelines/$(PIPELINE)
 DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor data curate pretrain eval report demo test check lint types arch format \
+.PHONY: help setup doctor data curate pretrain eval compare report demo test check lint types arch format \
 	bench-curate bench-dedup bench-duplicates bench-scale bench-loader bench-pretrain clean
 
 help: ## This list
@@ -43,6 +43,9 @@ eval: data ## Run × benchmarks → data/results
 
 report: $(READY) ## Everything so far → one HTML page
 	$(RUN)rspipe report $(RECIPES)/report.yaml $(ARGS)
+
+compare: data ## Objectives × seeds at equal compute → data/compare
+	$(RUN)rspipe compare $(RECIPES)/compare.yaml $(ARGS)
 
 demo: ## The whole path on real imagery: curate, pretrain, eval, report
 	@start=$$(date +%s); \

@@ -76,6 +76,15 @@ def evaluate(recipe: RecipePath, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def compare(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Run several objectives at equal compute, e.g. rspipe compare pipelines/demo/compare.yaml."""
+    from rspipe.compare.config import CompareRecipe
+    from rspipe.compare.driver import compare as run
+
+    run(load_recipe(recipe, CompareRecipe, overrides or ()))
+
+
+@app.command()
 def report(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Draw it all into one page, e.g. rspipe report pipelines/demo/report.yaml."""
     from rspipe.report.build import build_report

@@ -1,0 +1,1 @@
+"""Compare pre-training methods: several objectives and seeds at equal compute, judged alike."""
