@@ -45,9 +45,9 @@ def disjoint_views(patches: int, kept: int, always: int, views: int) -> Int[Tens
     """Say which ranks of a random order of the patches each of several views sees.
 
     The first `always` ranks are seen by every view. Of the others each view sees the next
-    stretch, going round: so a view hides what the views before it saw, the latest first, and no
-    rank is seen twice until all have been seen, or hidden by none until there are views enough.
-    Hidden by some view: min(patches - always, views * (patches - kept)) ranks, if views >= 2.
+    stretch, going round: so a view hides what the views before it saw, and no rank is seen twice
+    before all have been seen. Ranks that some view hides, of two or more:
+    min(patches - always, views * (patches - kept)).
 
     Args:
         patches: ranks, N.

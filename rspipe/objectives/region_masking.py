@@ -84,7 +84,8 @@ class RegionOrder:
     grid: tuple[int, int]
     patch_px: int
     kept: int
-    """Patches of a view: of each region, every view shows its share, rounded down or up."""
+    """Patches of a view: of each region, every view shows its share, rounded down or up; only
+    nearly so where views have patches in common (DMJD with a predict_ratio below 1)."""
     smallest: int
     """Patches that a region to hide must touch, at least and at most."""
     largest: int

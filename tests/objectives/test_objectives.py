@@ -8,7 +8,7 @@ import torch
 
 from rspipe.errors import RecipeError
 from rspipe.models.encoder import EncoderConfig
-from rspipe.objectives import OBJECTIVES, Draws, build
+from rspipe.objectives import OBJECTIVES, Draws, Plan, build
 from rspipe.objectives.cross_mae import CrossMAEConfig
 from rspipe.objectives.dmjd import DMJDConfig
 from rspipe.objectives.mae import MAEConfig
@@ -259,6 +259,25 @@ def test_macs_are_those_that_torch_counts(config, images):
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
         objective(images, plan)
     assert counter.get_total_flops() == 2 * 4 * objective.macs_per_image()
+
+
+@pytest.mark.parametrize(("normalise", "values"), [("patch", 192), ("patch_band", 64)])
+def test_zero_output_costs_the_biased_variance(images, normalise, values):
+    """Targets have an unbiased variance of 1, so the mean square of n values is (n - 1) / n."""
+    objective = build(MAEConfig(normalise=normalise, **SMALL), ENCODER, seed=0)
+    torch.nn.init.zeros_(objective.decoder.predict.weight)
+    loss = objective(images, objective.plan(images, 0.5, draws(images))).loss.item()
+    assert loss == pytest.approx((values - 1) / values, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cross_mae", "selective_mae"])
+def test_prediction_of_a_patch_does_not_depend_on_what_else_is_predicted(name, images):
+    objective = build(CONFIGS[name], ENCODER, seed=0)
+    plan = objective.plan(images, 0.5, draws(images))
+    fewer = Plan(plan.ids_keep, plan.ids_predict[:, ::2])
+    torch.testing.assert_close(
+        objective.predict(images, fewer), objective.predict(images, plan)[:, ::2]
+    )
 
 
 @pytest.mark.parametrize("rule", ["predict_over_mask", "mask_over_predict", "none"])
