@@ -44,7 +44,7 @@ class Sweep(Strict):
     """Share of the budget that each of its runs gets."""
     seed: Annotated[int, Field(ge=0)] = 1000
     """Of its runs; not among the seeds that are reported."""
-    protocol: str = "linear"
+    protocol: str = "logistic"
     """What chooses: the best accuracy on the validation part."""
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Of the benchmark's train part, class by class; the rest trains the probe."""

@@ -13,9 +13,9 @@ from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe
 from rspipe.evaluate.config import How as EvaluateHow
+from rspipe.evaluate.encoders import Judged
 from rspipe.evaluate.runner import (
     PRETRAINED,
-    Judged,
     check_protocols,
     judge,
     load_encoders,

@@ -3,28 +3,34 @@
 `EVALUATORS` is the whole list of protocols; `runner.evaluate` runs a recipe.
 """
 
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
 from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator
-from rspipe.evaluate.classification import (
-    KnnClassifier,
-    LinearClassifier,
-    WhitenedKnnClassifier,
-)
+from rspipe.evaluate.classification import Classification
+from rspipe.evaluate.config import What
 from rspipe.evaluate.detection import DenseDetection
+from rspipe.evaluate.label_curves import FewShotCurve, LabelShareCurve
 from rspipe.evaluate.oriented_detection import OrientedDetection
+from rspipe.evaluate.probes import PROBES
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation
 from rspipe.schema import Task
 
-EVALUATORS: dict[tuple[Task, str], type[Evaluator] | type[PixelEvaluator]] = {
-    (evaluator.task, evaluator.protocol): evaluator
-    for evaluator in (
-        KnnClassifier,
-        WhitenedKnnClassifier,
-        LinearClassifier,
-        LinearSegmentationProbe,
-        UPerNetSegmentation,
-        DenseDetection,
-        OrientedDetection,
-    )
+EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], Evaluator | PixelEvaluator]] = {
+    **{("classification", name): partial(Classification, probe) for name, probe in PROBES.items()},
+    **{
+        (evaluator.task, evaluator.protocol): evaluator
+        for evaluator in (
+            FewShotCurve,
+            LabelShareCurve,
+            LinearSegmentationProbe,
+            UPerNetSegmentation,
+            DenseDetection,
+            OrientedDetection,
+        )
+    },
 }
 
 __all__ = ["EVALUATORS", "EvalResult", "Evaluator", "PixelEvaluator"]

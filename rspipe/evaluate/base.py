@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.config import What
+from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.features import Features
 from rspipe.evaluate.uncertainty import Estimates
 from rspipe.models.encoder import Encoder
@@ -36,9 +35,9 @@ class EvalResult(Strict):
     """Why a benchmark was skipped."""
     protocol: str | None = None
     encoder: str | None = None
-    """`pretrained` or `random`."""
+    """`pretrained`, a baseline (`random`, `image_statistics`), or `none`: only labels count."""
     encoder_sha256: str | None = None
-    """Of the weights file; of all weights in memory for `random`."""
+    """Of the weights file; of all weights in memory for `random`; of the definition of a floor."""
     metric: str | None = None
     convention: str | None = None
     """Which of the definitions that share the metric's name."""
@@ -48,7 +47,10 @@ class EvalResult(Strict):
     ci_high: float | None = None
     """95 % bootstrap interval over test images; null with a single image."""
     n_train: int | None = None
-    """Training images; with folds, of the first."""
+    """Training images; with folds, of the first; of the largest part of a label curve."""
+    n_validation: int | None = None
+    """Images of the publisher's validation split, which choose settings; 0: a share of the
+    training images does."""
     n_test: int | None = None
     n_classes: int | None = None
     n_folds: int | None = None
@@ -63,7 +65,12 @@ class EvalResult(Strict):
     n_unreadable: int | None = None
     """Listed images that could not be decoded; `results.json` names them in `extra`."""
     pooling: str | None = None
+    """What the protocol reads of an encoder: pooling, and tokens before or after the final norm."""
     seed: int | None = None
+    n_seeds: int | None = None
+    """Repetitions (trainings, or draws of training images) whose mean the value is."""
+    seed_std: float | None = None
+    """Standard deviation of the value over them; no part of the interval."""
     elapsed_s: float | None = None
     """Wall time of this cell, feature extraction not included."""
     cell: str | None = None
@@ -86,6 +93,8 @@ class Scores:
     """Confusion matrices and predicted masks, for `cells/<fingerprint>.npz`."""
     examples: list[dict[str, Any]] = field(default_factory=list)
     """JSON-able predictions of a few test images."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Columns of the row that the evaluator knows: n_seeds, seed_std, n_train of a curve."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Masks that could not be read, and why; their images neither trained nor were scored."""
     estimates: Estimates | None = None
@@ -134,12 +143,29 @@ class Scores:
 class Evaluator(Protocol):
     """One protocol of one task: train something small on frozen features, score it."""
 
-    task: ClassVar[Task]
-    protocol: ClassVar[str]
-    metric: ClassVar[str]
-    convention: ClassVar[str]
+    @property
+    def task(self) -> Task:
+        """What is to be predicted."""
 
-    def __init__(self, what: What, device: torch.device) -> None: ...
+    @property
+    def protocol(self) -> str:
+        """Its name in the EVALUATORS table."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the headline score."""
+
+    @property
+    def convention(self) -> str:
+        """Which of the definitions that share the metric's name, and how it came about."""
+
+    @property
+    def reads(self) -> Gives:
+        """What it needs of an encoder."""
+
+    @property
+    def input_name(self) -> str:
+        """What it reads of an encoder, in words: pooling, and before or after the final norm."""
 
     @property
     def settings(self) -> Strict:
@@ -157,12 +183,21 @@ class PixelEvaluator(Protocol):
     well as masks.
     """
 
-    task: ClassVar[Task]
-    protocol: ClassVar[str]
-    metric: ClassVar[str]
-    convention: ClassVar[str]
+    @property
+    def task(self) -> Task:
+        """What is to be predicted."""
 
-    def __init__(self, what: What, device: torch.device) -> None: ...
+    @property
+    def protocol(self) -> str:
+        """Its name in the EVALUATORS table."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the headline score."""
+
+    @property
+    def convention(self) -> str:
+        """Which of the definitions that share the metric's name, and how it came about."""
 
     @property
     def settings(self) -> Strict:

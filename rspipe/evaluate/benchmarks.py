@@ -72,7 +72,7 @@ class Benchmark:
 
     def used(self) -> Int[np.ndarray, " n"]:
         """Positions of all images that train or are scored, sorted."""
-        parts = [part for fold in self.folds for part in (fold.train, fold.test)]
+        parts = [part for fold in self.folds for part in (fold.train, fold.test, fold.validation)]
         return np.unique(np.concatenate(parts))
 
     def keep(self, positions: Int[np.ndarray, " n"]) -> "Benchmark":
@@ -80,7 +80,12 @@ class Benchmark:
         place = np.full(len(self.records), -1)
         place[positions] = np.arange(len(positions))
         folds = tuple(
-            Fold(_present(place[fold.train]), _present(place[fold.test])) for fold in self.folds
+            Fold(
+                _present(place[fold.train]),
+                _present(place[fold.test]),
+                _present(place[fold.validation]),
+            )
+            for fold in self.folds
         )
         records = tuple(self.records[i] for i in positions)
         return replace(self, records=records, folds=folds)
@@ -193,7 +198,8 @@ def _limited(
 ) -> tuple[Fold, ...]:
     order = hash_order([record.source_path for record in records], seed)
     return tuple(
-        Fold(limit(fold.train, order, most), limit(fold.test, order, most)) for fold in folds
+        Fold(*(limit(part, order, most) for part in (fold.train, fold.test, fold.validation)))
+        for fold in folds
     )
 
 
@@ -207,6 +213,6 @@ def _fingerprint(
     return fingerprint(
         card.deciding(),
         [record.model_dump(mode="json") for record in records],
-        [[fold.train.tolist(), fold.test.tolist()] for fold in folds],
+        [[fold.train.tolist(), fold.test.tolist(), fold.validation.tolist()] for fold in folds],
         [[entry.path, entry.size_bytes] for entry in tree.files],
     )

@@ -1,228 +1,258 @@
-"""Scene classification on frozen features: nearest neighbours and logistic regression."""
+"""Scene classification on frozen features: a probe per cell, scored by its confusion."""
 
-import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from rspipe.evaluate import confusion
 from rspipe.evaluate.base import N_EXAMPLES, Scores
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.config import Knn, LinearProbe, What
+from rspipe.evaluate.config import What
+from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.features import Features
-from rspipe.evaluate.splits import hash_order, stratified_share
-from rspipe.evaluate.uncertainty import bootstrap
+from rspipe.evaluate.probes.base import Constant, Fitted, Images, Indices, Labelled, Labels, Probe
+from rspipe.evaluate.splits import Fold, hash_order, stratified_share
+from rspipe.evaluate.tokens import FrozenTokens
+from rspipe.evaluate.uncertainty import Estimates, bootstrap
+from rspipe.recipe import Strict
 from rspipe.schema import Task
 
-Vectors = Float[np.ndarray, "n D"]
-Labels = Int[np.ndarray, " n"]
+NAMES = ("OA", "AA", "macro_f1")
+SCORED = (
+    "OA: overall accuracy (micro), 0..1; AA: mean of the recalls of all classes (balanced "
+    "accuracy); percentile bootstrap over test images"
+)
 
 
-class _Classifier(ABC):
-    """What the two protocols share: loop over folds, then OA, macro-F1 and recall per class."""
+@dataclass(frozen=True)
+class Scenes:
+    """A benchmark's images with their classes, as one encoder sees them."""
+
+    features: FrozenTokens
+    labels: Labels
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, benchmark: Benchmark, features: Features) -> "Scenes":
+        """Number the classes in the benchmark's order."""
+        index = benchmark.class_index
+        labels = np.array([index[str(r.annotation.label)] for r in benchmark.records])
+        paths = tuple(record.source_path for record in benchmark.records)
+        return cls(features.images, labels, paths, benchmark.classes)
+
+    def images(self, ids: Indices) -> Images:
+        """Take images, without their labels."""
+        return Images(self.features, ids)
+
+    def labelled(self, ids: Indices) -> Labelled:
+        """Take images with their labels."""
+        return Labelled(self.images(ids), self.labels[ids], len(self.classes))
+
+    def part(self, train: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
+        """Part images in those that train and those that choose, class by class, by a hash.
+
+        The choosing part may be empty: a class of n images gives round(n * share) to it.
+        """
+        order = hash_order([self.paths[i] for i in train], seed)
+        held, kept = stratified_share(order, self.labels[train].tolist(), share)
+        return train[kept], train[held]
+
+
+class Classification:
+    """One probe as a protocol.
+
+    Settings are chosen by the benchmark's validation split, else by a share of the train part
+    that a hash of the paths picks within each class; the final probe is fitted on both. A probe
+    that draws random numbers is fitted with several seeds: the score is the mean over them,
+    their spread stands apart from the interval, which is over test images alone.
+    """
 
     task: ClassVar[Task] = "classification"
     metric: ClassVar[str] = "OA"
 
-    def __init__(self, what: What, device: torch.device) -> None:
+    def __init__(self, probe: type[Probe], what: What, device: torch.device) -> None:
+        self.probe = probe(what, device)
         self.what = what
 
-    @abstractmethod
-    def predict(
-        self, train: Vectors, labels: Labels, paths: Sequence[str], test: Vectors
-    ) -> tuple[Labels, dict[str, Any]]:
-        """Fit on the train part; return the test part's classes, and notes on the way."""
+    @property
+    def protocol(self) -> str:
+        """The probe's name."""
+        return self.probe.name
+
+    @property
+    def reads(self) -> Gives:
+        """What the probe reads."""
+        return self.probe.reads
+
+    @property
+    def input_name(self) -> str:
+        """What the probe reads of an encoder, in words."""
+        return self.probe.input_name
+
+    @property
+    def convention(self) -> str:
+        """Score, probe and repetition."""
+        many = f"; mean of {self.what.probe_seeds} seeds" if self.probe.is_random else ""
+        return f"{SCORED}; {self.probe.rule}{many}"
+
+    @property
+    def settings(self) -> Strict:
+        """The probe's part of the recipe."""
+        return self.probe.settings
 
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Fit and predict fold by fold, then score all predictions together."""
-        index = benchmark.class_index
-        labels = np.array([index[str(r.annotation.label)] for r in benchmark.records])
-        paths = [record.source_path for record in benchmark.records]
-        predicted, chosen = [], []
+        scenes = Scenes.of(benchmark, features)
+        seeds = range(self.what.seed, self.what.seed + self.what.probe_seeds)
+        runs = list(seeds) if self.probe.is_random else [self.what.seed]
+        found: list[Predictions] = []
         for fold in benchmark.folds:
-            found, notes = self.predict(
-                features.vectors[fold.train],
-                labels[fold.train],
-                [paths[i] for i in fold.train],
-                features.vectors[fold.test],
-            )
-            predicted.append(found)
-            chosen.append(notes)
+            train, validation = fold.train, fold.validation
+            if not len(validation):
+                train, validation = scenes.part(train, self.what.validation_share, self.what.seed)
+            fitted = fit(self.probe, scenes, train, validation, runs)
+            found.append(Predictions.of(fitted, scenes.images(fold.test)))
         tested = benchmark.tested
-        guesses = np.concatenate(predicted)
-        scores = self._score(labels[tested], guesses, benchmark.classes)
-        scores.extra["folds"] = chosen
-        # Spread over the test part: neighbours in the list are mostly of one class.
-        shown = np.unique(np.linspace(0, len(tested) - 1, N_EXAMPLES).astype(int))
-        scores.examples.extend(
-            {
-                "path": paths[i],
-                "truth": benchmark.classes[labels[i]],
-                "predicted": benchmark.classes[guess],
+        joined = Predictions.joined(found)
+        scores = score(scenes, tested, joined.labels, self.what)
+        scores.extra["folds"] = joined.notes
+        if joined.variants:
+            scores.extra["variants"] = {
+                name: round(float((guess == scenes.labels[tested]).mean()), 6)
+                for name, guess in joined.variants.items()
             }
-            for i, guess in zip(tested[shown], guesses[shown], strict=True)
-        )
+        shown = spread_over(len(tested), N_EXAMPLES)
+        scores.examples.extend(examples(scenes, tested[shown], joined.labels[0, shown]))
+        scores.arrays.update(attention_maps(joined.fitted, benchmark.folds, scenes, tested[shown]))
         return scores
 
-    def _score(self, truth: Labels, predicted: Labels, classes: tuple[str, ...]) -> Scores:
-        k = len(classes)
 
-        def statistic(images: Labels) -> Float[np.ndarray, " m"]:
-            counts = confusion.confusion_of(truth[images], predicted[images], k)
-            macro_f1 = confusion.mean_defined(confusion.f1(counts))
-            return np.array(
-                [confusion.overall_accuracy(counts), macro_f1, *confusion.recall(counts)]
-            )
+def fit(
+    probe: Probe,
+    scenes: Scenes,
+    train: Indices,
+    validation: Indices,
+    seeds: Sequence[int],
+) -> list[Fitted]:
+    """Fit a probe; where all its images are of one class, that class is the answer."""
+    present = np.unique(scenes.labels[np.concatenate([train, validation])])
+    if len(present) == 1:
+        notes: dict[str, Any] = {"note": "one class in the train part"}
+        return [Constant(int(present[0]), notes)] * len(seeds)
+    return probe.fit(scenes.labelled(train), scenes.labelled(validation), seeds)
 
-        found = bootstrap(statistic, len(truth), self.what.bootstrap.resamples, self.what.seed)
-        return Scores.from_estimates(
-            found,
-            ("OA", "macro_f1"),
-            classes,
-            arrays={"confusion": confusion.confusion_of(truth, predicted, k)},
+
+@dataclass(frozen=True)
+class Predictions:
+    """What fitted probes say of test images."""
+
+    labels: Int[np.ndarray, "S n"]
+    """Per seed."""
+    variants: dict[str, Labels]
+    """Of the first seed, with other settings."""
+    notes: list[list[dict[str, Any]]]
+    """Per fold and seed."""
+    fitted: list[Fitted]
+    """Of each fold, with the first seed."""
+
+    @classmethod
+    def of(cls, fitted: Sequence[Fitted], images: Images) -> "Predictions":
+        """Predict the test part of one fold."""
+        labels = np.stack([one.predict(images) for one in fitted])
+        notes = [one.notes for one in fitted]
+        return cls(labels, fitted[0].variants(images), [notes], [fitted[0]])
+
+    @classmethod
+    def joined(cls, folds: Sequence["Predictions"]) -> "Predictions":
+        """Lay folds end to end; a variant that one fold lacks is left out."""
+        shared = [n for n in folds[0].variants if all(n in fold.variants for fold in folds)]
+        return cls(
+            np.concatenate([fold.labels for fold in folds], axis=1),
+            {n: np.concatenate([fold.variants[n] for fold in folds]) for n in shared},
+            [notes for fold in folds for notes in fold.notes],
+            [one for fold in folds for one in fold.fitted],
         )
 
 
-class KnnClassifier(_Classifier):
-    """Nearest neighbours by cosine: no training, so nothing hides what the features hold.
-
-    A neighbour at cosine s votes with exp(s / T); k neighbours, the class with most votes wins.
-
-    Source: Wu et al. 2018, arXiv:1805.01978, and Caron et al. 2021 (DINO), arXiv:2104.14294,
-    with their k = 20, T = 0.07. Fewer images than k: all of them vote.
-    """
-
-    protocol: ClassVar[str] = "knn"
-    convention: ClassVar[str] = (
-        "overall accuracy (micro), 0..1; cosine kNN, votes exp(cos/T); "
-        "percentile bootstrap over test images"
-    )
-
-    @property
-    def settings(self) -> Knn:
-        """Number of neighbours and temperature."""
-        return self.what.knn
-
-    def predict(
-        self, train: Vectors, labels: Labels, paths: Sequence[str], test: Vectors
-    ) -> tuple[Labels, dict[str, Any]]:
-        """Let the nearest train images vote."""
-        knn = KNeighborsClassifier(
-            n_neighbors=min(self.settings.k, len(train)),
-            metric="cosine",
-            algorithm="brute",
-            weights=self._votes,
-        )
-        guesses: Labels = knn.fit(train, labels).predict(test)
-        return guesses, {}
-
-    def _votes(self, distances: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-        # The cosine distance is 1 - cos; all votes divided by exp(1/T), which changes no winner
-        # and cannot overflow at a small T.
-        return np.exp(-distances.astype(np.float64) / self.settings.temperature)
+def score(scenes: Scenes, tested: Indices, predicted: Int[np.ndarray, "S n"], what: What) -> Scores:
+    """Score predictions: means over seeds, with intervals over images; per class its recall."""
+    truth = scenes.labels[tested]
+    found = estimate(truth, predicted, len(scenes.classes), what)
+    counts = sum(confusion.confusion_of(truth, one, len(scenes.classes)) for one in predicted)
+    arrays = {
+        "confusion": np.asarray(counts),
+        "truth": truth,
+        "predicted": predicted,
+        "paths": np.array([scenes.paths[i] for i in tested]),
+    }
+    scores = Scores.from_estimates(found, NAMES, scenes.classes, arrays)
+    by_seed = (predicted == truth).mean(axis=1)
+    scores.columns.update(n_seeds=len(by_seed), seed_std=deviation(by_seed))
+    scores.extra["by_seed"] = by_seed.round(6).tolist()
+    return scores
 
 
-class WhitenedKnnClassifier(KnnClassifier):
-    """Nearest neighbours on decorrelated features.
+def estimate(
+    truth: Labels, predicted: Int[np.ndarray, "S n"], n_classes: int, what: What
+) -> Estimates:
+    """Estimate OA, AA, macro-F1 and the recall of each class, as means over seeds."""
 
-    Mean-pooled features of masked autoencoders crowd into a few directions that the cosine then
-    sees alone. Directions are found on the train part only and divided by their spread; those
-    with next to none are damped rather than blown up. Every encoder is treated alike.
+    def statistic(images: Indices) -> Float[np.ndarray, " m"]:
+        every = [
+            _scores_of(confusion.confusion_of(truth[images], one[images], n_classes))
+            for one in predicted
+        ]
+        means: Float[np.ndarray, " m"] = np.mean(every, axis=0)
+        return means
 
-    Source: whitening as in Su et al. 2021, arXiv:2103.15316. Differs: the damping.
-    """
-
-    protocol: ClassVar[str] = "knn_white"
-    convention: ClassVar[str] = (
-        "overall accuracy (micro), 0..1; cosine kNN, votes exp(cos/T), on features whitened with "
-        "the train part; percentile bootstrap over test images"
-    )
-
-    def predict(
-        self, train: Vectors, labels: Labels, paths: Sequence[str], test: Vectors
-    ) -> tuple[Labels, dict[str, Any]]:
-        """Whiten both parts by the train part, then vote."""
-        mean, matrix = whitening(train)
-        return super().predict((train - mean) @ matrix, labels, paths, (test - mean) @ matrix)
+    return bootstrap(statistic, len(truth), what.bootstrap.resamples, what.seed)
 
 
-def whitening(vectors: Vectors, damping: float = 1e-3) -> tuple[Vectors, Vectors]:
-    """Find the mean (1, D) and the matrix (D, D) that decorrelate vectors.
-
-    Args:
-        vectors: features, one row each.
-        damping: share of the largest variance that is added to each.
-    """
-    mean = vectors.mean(axis=0, keepdims=True)
-    variance, directions = np.linalg.eigh(np.cov((vectors - mean).T))
-    variance = np.maximum(variance, 0)
-    return mean, directions / np.sqrt(variance + damping * variance.max() + 1e-12)
+def _scores_of(counts: confusion.Counts) -> Float[np.ndarray, " m"]:
+    recall = confusion.recall(counts)
+    balanced = confusion.mean_defined(recall)
+    macro_f1 = confusion.mean_defined(confusion.f1(counts))
+    return np.array([confusion.overall_accuracy(counts), balanced, macro_f1, *recall])
 
 
-class LinearClassifier(_Classifier):
-    """Logistic regression (L-BFGS, L2) on standardised features.
+def deviation(values: Float[np.ndarray, " S"]) -> float | None:
+    """How far a score moves with the seed (or draw): standard deviation; None for one value."""
+    return round(float(values.std(ddof=1)), 6) if len(values) > 1 else None
 
-    C is the one of the grid with the best accuracy on a held-out share of the train part, which
-    a hash of the paths picks within each class; at a tie the smallest. Then all train images
-    are fitted again. No test image takes part in the choice.
-    """
 
-    protocol: ClassVar[str] = "linear"
-    convention: ClassVar[str] = (
-        "overall accuracy (micro), 0..1; L2 logistic regression, C chosen on held-out train "
-        "images; percentile bootstrap over test images"
-    )
+def spread_over(count: int, most: int) -> Indices:
+    """Places spread over a list: neighbours in it are mostly of one class."""
+    return np.unique(np.linspace(0, count - 1, most).astype(int))
 
-    @property
-    def settings(self) -> LinearProbe:
-        """Grid of C and the held-out share."""
-        return self.what.linear
 
-    def predict(
-        self, train: Vectors, labels: Labels, paths: Sequence[str], test: Vectors
-    ) -> tuple[Labels, dict[str, Any]]:
-        """Choose C, refit, predict."""
-        if len(np.unique(labels)) == 1:
-            return np.full(len(test), labels[0]), {
-                "C": None,
-                "note": "one class in the train part",
-            }
-        c, holdout = self._choose(train, labels, paths)
-        model = self._fit(train, labels, c)
-        converged = bool((model[-1].n_iter_ < self.settings.max_iterations).all())
-        notes = {"C": c, "holdout_accuracy": holdout, "converged": converged}
-        return model.predict(test), notes
+def examples(scenes: Scenes, shown: Indices, guesses: Labels) -> list[dict[str, Any]]:
+    """Describe predictions of a few images."""
+    return [
+        {
+            "path": scenes.paths[i],
+            "truth": scenes.classes[scenes.labels[i]],
+            "predicted": scenes.classes[guess],
+        }
+        for i, guess in zip(shown, guesses, strict=True)
+    ]
 
-    def _choose(
-        self, train: Vectors, labels: Labels, paths: Sequence[str]
-    ) -> tuple[float, dict[str, float]]:
-        order = hash_order(paths, self.what.seed)
-        held, fitted = stratified_share(order, labels.tolist(), self.settings.holdout_share)
-        grid = sorted(self.settings.c_grid)
-        if not len(held) or len(np.unique(labels[fitted])) < 2:
-            return grid[len(grid) // 2], {}
-        accuracy: dict[float, float] = {}
-        for c in grid:
-            model = self._fit(train[fitted], labels[fitted], c)
-            accuracy[c] = float(model.score(train[held], labels[held]))
-        best = max(grid, key=lambda c: (accuracy[c], -c))
-        return best, {f"{c:g}": value for c, value in accuracy.items()}
 
-    def _fit(self, train: Vectors, labels: Labels, c: float) -> Pipeline:
-        model: Pipeline = make_pipeline(
-            StandardScaler(), LogisticRegression(C=c, max_iter=self.settings.max_iterations)
-        )
-        with warnings.catch_warnings():
-            # Whether the fit converged is part of the result instead.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(train, labels)
-        return model
+def attention_maps(
+    fitted: Sequence[Fitted], folds: Sequence[Fold], scenes: Scenes, shown: Indices
+) -> dict[str, Float[np.ndarray, "n M h w"]]:
+    """Where each query of a pooling probe looks in the shown images, fold after fold."""
+    maps = []
+    for one, fold in zip(fitted, folds, strict=True):
+        here = shown[np.isin(shown, fold.test)]
+        if not len(here):
+            continue
+        weights = one.attention(scenes.images(here))
+        if weights is None or scenes.features.grid is None:
+            return {}
+        maps.append(weights.reshape(*weights.shape[:2], *scenes.features.grid))
+    return {"attention": np.concatenate(maps).astype(np.float16)}

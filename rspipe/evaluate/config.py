@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.published import Published
+from rspipe.evaluate.tokens import Norm
 from rspipe.recipe import Strict
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -16,7 +17,16 @@ Positive = Annotated[float, Field(gt=0)]
 class Protocols(Strict):
     """Which protocols judge which task: keys of the EVALUATORS table."""
 
-    classification: tuple[str, ...] = ("knn", "knn_white", "linear")
+    classification: tuple[str, ...] = (
+        "majority",
+        "knn",
+        "knn_white",
+        "logistic",
+        "linear",
+        "efficient",
+        "attentive",
+        "few_shot",
+    )
     segmentation: tuple[str, ...] = ("linear",)
     detection: tuple[str, ...] = ("linear_detector",)
 
@@ -26,16 +36,74 @@ class Knn(Strict):
 
     k: Count = 20
     temperature: Positive = 0.07
+    also_k: tuple[Count, ...] = (1, 5, 10, 50, 100, 200)
+    """Further numbers of neighbours, scored beside the headline; none of them is chosen."""
+    also_temperature: tuple[Positive, ...] = (0.1, 0.2)
+    """Likewise, combined with each k."""
 
 
-class LinearProbe(Strict):
+class LogisticProbe(Strict):
     """Multinomial logistic regression on standardised features."""
 
-    c_grid: tuple[Positive, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-    """Inverse strengths of the L2 penalty to choose from, weakest feature use first."""
-    holdout_share: Share = 0.2
-    """Share of the train part that chooses C; the chosen C is then refitted on all of it."""
+    c_grid: tuple[Positive, ...] = tuple(float(f"{10 ** (e / 2):.4g}") for e in range(-12, 9))
+    """Inverse strengths of the L2 penalty to choose from: two a decade from 1e-6 to 1e4."""
     max_iterations: Count = 1000
+
+
+class GradientProbe(Strict):
+    """A head trained by LARS on cached features: momentum 0.9, trust 0.001, no weight decay."""
+
+    lr_grid: tuple[Positive, ...] = (0.5, 2.0, 8.0, 32.0)
+    """Peak learning rates to choose from, as they stand: not scaled by the batch, since a set
+    smaller than a batch would then hardly be learned."""
+    images_per_step: Count = 128
+    epochs: Count = 90
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 1 / 9
+    """Share of the steps in which the rate rises linearly; then half a cosine to 0."""
+    min_steps: Count = 300
+    """Small sets are passed more often than `epochs` times, until so many steps are made."""
+
+
+class TokenProbing(GradientProbe):
+    """A head that pools tokens by itself."""
+
+    norm: Norm = "pre"
+    class_token: bool = False
+    """Pool the class token among the patch tokens (`ep_all` of efficient probing)."""
+
+
+class EfficientProbing(TokenProbing):
+    """Efficient probing. Source: Psomas et al. 2026, arXiv:2506.10178."""
+
+    queries: Count = 32
+    """M; where M x shrink does not divide the width, the next smaller number that does."""
+    shrink: Count = 1
+    """d_out: the pooled vector has width / d_out channels."""
+
+
+class AttentiveProbing(TokenProbing):
+    """Attentive probing. Source: El-Nouby et al. 2024 (AIM), arXiv:2401.08541."""
+
+    heads: Count = 12
+    """Where it does not divide the width, the next smaller number that does."""
+
+
+class FewShot(Strict):
+    """Accuracy by images per class in training."""
+
+    probe: str = "logistic"
+    """A key of the PROBES table."""
+    shots: tuple[Count, ...] = (1, 2, 4, 8, 16, 32)
+    draws: Count = 5
+    """Independent draws of the images; their spread is reported."""
+
+
+class LabelShare(Strict):
+    """Accuracy by share of the train part, class by class."""
+
+    probe: str = "logistic"
+    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+    draws: Count = 3
 
 
 class SegmentationTraining(Strict):
@@ -142,10 +210,21 @@ class What(Strict):
     """What changes the numbers."""
 
     protocols: Protocols = Protocols()
-    baselines: tuple[Literal["random"], ...] = ("random",)
-    """Encoders to judge beside the trained one: `random` has its shape, untrained."""
-    pooling: Literal["mean", "cls"] = "mean"
-    """How tokens become one vector: the mean of the patch tokens, or the class token."""
+    baselines: tuple[Literal["random", "image_statistics"], ...] = ("random", "image_statistics")
+    """Encoders to judge beside the trained one: `random` has its shape, untrained;
+    `image_statistics` are means, spreads and histograms of each band, for classification."""
+    pooling: Literal["mean", "cls", "both"] = "mean"
+    """How tokens become one vector: the mean of the patch tokens, the class token, or both
+    end to end. Probes that pool tokens by themselves have dials of their own."""
+    norm: Norm = "post"
+    """Whether pooled tokens are those before or after the encoder's final LayerNorm."""
+    features_dtype: Literal["float16", "float32"] = "float16"
+    """Of tokens on disk; pooled vectors are float32 always."""
+    validation_share: Share = 0.2
+    """Share of the train part that chooses a probe's settings, where a data set has no
+    validation split; the final probe is fitted on both."""
+    probe_seeds: Count = 3
+    """Trainings of each probe that draws random numbers; the score is their mean."""
     train_share: Share = 0.8
     """Train share of a data set that comes without splits, chosen by a hash of the paths."""
     train_first: Count | None = None
@@ -157,7 +236,12 @@ class What(Strict):
     """At most this many images in the train part and in the test part of each benchmark."""
     seed: int = 0
     knn: Knn = Knn()
-    linear: LinearProbe = LinearProbe()
+    logistic: LogisticProbe = LogisticProbe()
+    linear: GradientProbe = GradientProbe()
+    efficient: EfficientProbing = EfficientProbing()
+    attentive: AttentiveProbing = AttentiveProbing()
+    few_shot: FewShot = FewShot()
+    label_share: LabelShare = LabelShare()
     segmentation: LinearSegmentation = LinearSegmentation()
     upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()
@@ -172,6 +256,9 @@ class How(Strict):
     """`auto` (CUDA where there is one), `cpu` or `cuda`."""
     batch: Count = 64
     """Images per forward pass of the encoder."""
+    features: str | None = None
+    """Folder of cached features, which may be deleted at any time; null: `features` in the
+    results folder. Tokens take images x tokens x width x 2 bytes: 300 kB an image for ViT-B/16."""
     threads: Count | None = None
     """CPU threads of torch and of scikit-learn's linear algebra; null leaves it to them."""
 

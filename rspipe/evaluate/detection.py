@@ -12,6 +12,7 @@ from rspipe.evaluate.base import N_EXAMPLES, Scores
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import LinearDetector, What
 from rspipe.evaluate.detector import UPSCALE, DenseHead, Objects, detect, fit_head
+from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.features import Features
 from rspipe.evaluate.uncertainty import bootstrap
 from rspipe.readers.boxes import in_pixels
@@ -28,6 +29,8 @@ class DenseDetection:
     task: ClassVar[Task] = "detection"
     protocol: ClassVar[str] = "linear_detector"
     metric: ClassVar[str] = "AP50"
+    reads: ClassVar[Gives] = "tokens"
+    input_name: ClassVar[str] = "patch tokens, post-norm"
     convention: ClassVar[str] = (
         "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean "
         "over classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"

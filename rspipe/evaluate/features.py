@@ -1,7 +1,7 @@
 """Frozen features: every image is decoded once and seen by every encoder in the same pass.
 
-Tokens are those after the encoder's final LayerNorm. Images of any size and shape are resized
-(bilinear, antialiased): for classification to img_px; for dense tasks to tiles x img_px,
+Classification reads `tokens.py`. For dense tasks tokens are those after the encoder's final
+LayerNorm; images of any size and shape are resized (bilinear, antialiased) to tiles x img_px,
 cut into tiles of img_px that the encoder reads one by one and whose token grids are joined
 again. So no position is interpolated, and a tile sees nothing of its neighbours.
 """
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from rspipe.errors import UnreadableImage
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import What
+from rspipe.evaluate.tokens import FrozenTokens
 from rspipe.io.images import decode, to_rgb
 from rspipe.models.encoder import Encoder
 from rspipe.schema import Task
@@ -28,22 +29,14 @@ from rspipe.schema import Task
 class Features:
     """What one encoder makes of the images of a benchmark, in the benchmark's order."""
 
-    values: Float[Tensor, "n ..."]
-    """On the CPU: (n, D) for classification, (n, D, h, w) for dense tasks."""
     sizes_px: Int[np.ndarray, "n 2"]
     """Height and width of the images as published."""
     input_px: tuple[int, int]
     """Height and width to which the images were resized, all tiles together."""
-
-    @property
-    def vectors(self) -> Float[np.ndarray, "n D"]:
-        """Classification: one vector per image."""
-        return self.values.numpy()
-
-    @property
-    def grids(self) -> Float[Tensor, "n D h w"]:
-        """Dense tasks: a map of patch tokens per image."""
-        return self.values
+    grids: Float[Tensor, "n D h w"] = field(default_factory=lambda: torch.empty(0))
+    """Dense tasks: a map of patch tokens per image, on the CPU."""
+    images: FrozenTokens = field(default_factory=lambda: FrozenTokens(np.empty((0, 1, 1)), ()))
+    """Classification: tokens and pooled vectors of whole images."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +65,16 @@ def extract(
     batch: int,
     device: torch.device,
 ) -> Extraction:
-    """Decode the images of a benchmark once and encode them by every encoder.
+    """Decode the images of a dense benchmark once and encode them by every encoder.
 
     Args:
         benchmark: images that neither train nor are scored are left out.
         encoders: by label; all of one image size.
-        what: pooling and tiling.
+        what: tiling.
         batch: inputs per forward pass.
         device: where the encoders are.
     """
     any_encoder = next(iter(encoders.values()))
-    dense = benchmark.task != "classification"
     tiles = _tiles(benchmark.task, what)
     height, width = any_encoder.config.size_px
     input_px = (height * tiles, width * tiles)
@@ -95,14 +87,11 @@ def extract(
         positions += part.positions
         sizes += part.sizes_px
         for label, encoder in encoders.items():
-            if dense:
-                found[label].append(token_grids(encoder, part.pixels, tiles, device))
-            else:
-                found[label].append(pooled(encoder, part.pixels, what.pooling, device))
+            found[label].append(token_grids(encoder, part.pixels, tiles, device))
     sizes_px = np.array(sizes, dtype=np.int64).reshape(-1, 2)
     features = {
         label: Features(
-            values=torch.cat(parts) if parts else torch.empty(0),
+            grids=torch.cat(parts) if parts else torch.empty(0),
             sizes_px=sizes_px,
             input_px=input_px,
         )
@@ -110,16 +99,6 @@ def extract(
     }
     kept = benchmark.keep(np.array(positions, dtype=np.int64))
     return Extraction(kept, features, unreadable)
-
-
-@torch.inference_mode()
-def pooled(
-    encoder: Encoder, pixels: UInt8[np.ndarray, "B H W 3"], pooling: str, device: torch.device
-) -> Float[Tensor, "B D"]:
-    """Encode images into one vector each: mean of the patch tokens, or the class token."""
-    tokens = encoder.tokens(encoder.preprocess(pixels).to(device), final_norm=True)
-    chosen = tokens[:, 0] if pooling == "cls" else tokens[:, 1:].mean(dim=1)
-    return chosen.float().cpu()
 
 
 @torch.inference_mode()

@@ -4,17 +4,17 @@ Pre-training calls it as a hook and knows nothing of evaluation; the command lin
 together.
 """
 
+import tempfile
 from pathlib import Path
-from typing import cast
-
-import torch
 
 from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
-from rspipe.evaluate import EVALUATORS, Evaluator
 from rspipe.evaluate.benchmarks import Skipped, list_benchmark
+from rspipe.evaluate.classification import Classification
 from rspipe.evaluate.config import Bootstrap, What
-from rspipe.evaluate.features import extract
+from rspipe.evaluate.encoders import Judged
+from rspipe.evaluate.probes import PROBES
+from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.models.encoder import Encoder
 from rspipe.recipe import nearest_name
 
@@ -48,9 +48,12 @@ class NearestNeighbours:
         self._benchmark = found
 
     def __call__(self, step: int, encoder: Encoder) -> dict[str, float]:
-        """Score the encoder, on the device it is on; `step` has no effect."""
+        """Score the encoder, on the device it is on; `step` names it only."""
         device = next(encoder.parameters()).device
-        made = extract(self._benchmark, {"now": encoder}, _WHAT, _IMAGES_PER_PASS, device)
-        knn = cast(Evaluator, EVALUATORS["classification", "knn"](_WHAT, torch.device(device)))
-        scores = knn.run(made.benchmark, made.features["now"])
+        knn = Classification(PROBES["knn"], _WHAT, device)
+        with tempfile.TemporaryDirectory() as folder:
+            cache = TokenCache(Path(folder), _WHAT.features_dtype, _IMAGES_PER_PASS, device)
+            judged = {"now": Judged(encoder, f"step {step}")}
+            made = extract_tokens(self._benchmark, judged, frozenset(), cache)
+            scores = knn.run(made.benchmark, made.features["now"])
         return {f"knn/{self._benchmark.name}": scores.value}

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: results.json, results.csv, manifest.json, and a table."""
+"""What an evaluation leaves behind: results.json, two CSV files, manifest.json, and a table."""
 
 import csv
 import io
@@ -21,6 +21,7 @@ def write_results(
     (folder / "manifest.json").unlink(missing_ok=True)
     write_json([row.model_dump(mode="json") for row in rows], folder / "results.json")
     write_text(to_csv(rows), folder / "results.csv")
+    write_text(curves_csv(rows), folder / "curves.csv")
     manifest = {
         "schema_version": RESULTS_VERSION,
         "rspipe_version": __version__,
@@ -40,6 +41,18 @@ def to_csv(rows: Sequence[EvalResult]) -> str:
     writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(row.model_dump(mode="json") for row in rows)
+    return buffer.getvalue()
+
+
+def curves_csv(rows: Sequence[EvalResult]) -> str:
+    """List the points of all label curves: accuracy by images (or share) of each class."""
+    names = ["benchmark", "protocol", "encoder", "size", "n_train", "value", "ci_low", "ci_high"]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [*names, "n_seeds", "seed_std"], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        start = {"benchmark": row.benchmark, "protocol": row.protocol, "encoder": row.encoder}
+        writer.writerows({**start, **point} for point in row.extra.get("curve", ()))
     return buffer.getvalue()
 
 

@@ -20,24 +20,19 @@ from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
 from rspipe.evaluate.contamination import Contamination, Exposure, corpus_of_run
+from rspipe.evaluate.encoders import Gives, ImageStatistics, Judged, NoEncoder
 from rspipe.evaluate.features import Extraction, extract
 from rspipe.evaluate.published import to_lines
 from rspipe.evaluate.results import to_table, write_results
+from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.io.tables import remove_partials
 from rspipe.models.encoder import WEIGHTS_FILE, Encoder
 from rspipe.recipe import fingerprint, nearest_name
 
 # Raised by every change that moves numbers, so that older cells are not taken for new ones.
-CELL_VERSION = 1
+CELL_VERSION = 2
 PRETRAINED = "pretrained"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """An encoder under evaluation."""
-
-    encoder: Encoder
-    sha256: str
+NO_ENCODER = "none"
 
 
 @dataclass(frozen=True)
@@ -108,16 +103,7 @@ def judge(
         f"{len(benchmark.classes)} classes, {len(still_open)} of {len(cells)} cells to do"
     )
     if still_open:
-        wanted = {
-            cell.label: encoders[cell.label].encoder
-            for cell in still_open
-            if not isinstance(cell.evaluator, PixelEvaluator)
-        }
-        found = (
-            extract(benchmark, wanted, recipe.what, recipe.how.batch, device)
-            if wanted
-            else Extraction(benchmark, {})
-        )
+        found = _extracted(benchmark, still_open, encoders, recipe, device)
         for cell in still_open:
             work = store.folder / f"{cell.fingerprint}.work"
             row, scores = _fill(cell, found, encoders[cell.label], recipe.what, work)
@@ -126,6 +112,35 @@ def judge(
             store.save(row, scores)
             rows[cell.fingerprint] = row
     return [row for row in rows.values() if row is not None]
+
+
+def _extracted(
+    benchmark: Benchmark,
+    cells: list[Cell],
+    encoders: Mapping[str, Judged],
+    recipe: EvalRecipe,
+    device: torch.device,
+) -> Extraction:
+    """Encode a benchmark by the encoders of the cells that read features."""
+    readers = [
+        (cell.label, cell.evaluator.reads)
+        for cell in cells
+        if not isinstance(cell.evaluator, PixelEvaluator)
+    ]
+    wanted = {label: encoders[label] for label, _ in readers}
+    if not wanted:
+        return Extraction(benchmark, {})
+    if benchmark.task != "classification":
+        dense = {k: j.encoder for k, j in wanted.items() if isinstance(j.encoder, Encoder)}
+        return extract(benchmark, dense, recipe.what, recipe.how.batch, device)
+    with_tokens = {label for label, reads in readers if reads == "tokens"}
+    cache = TokenCache(
+        root=Path(recipe.how.features or Path(recipe.out_folder) / "features"),
+        dtype=recipe.what.features_dtype,
+        batch=recipe.how.batch,
+        device=device,
+    )
+    return extract_tokens(benchmark, wanted, frozenset(with_tokens), cache)
 
 
 def check_protocols(what: What) -> None:
@@ -159,9 +174,12 @@ def load_encoders(recipe: EvalRecipe, device: torch.device) -> dict[str, Judged]
     sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     judged = {PRETRAINED: Judged(trained.to(device).eval(), sha256)}
     for baseline in recipe.what.baselines:
-        untrained = Encoder.random(trained.config, recipe.what.seed)
-        judged[baseline] = Judged(untrained.to(device).eval(), weights_sha256(untrained))
-    return judged
+        if baseline == "random":
+            untrained = Encoder.random(trained.config, recipe.what.seed)
+            judged[baseline] = Judged(untrained.to(device).eval(), weights_sha256(untrained))
+        else:
+            judged[baseline] = Judged(ImageStatistics(), ImageStatistics.sha256)
+    return {**judged, NO_ENCODER: Judged(NoEncoder(), NoEncoder.sha256)}
 
 
 def weights_sha256(encoder: Encoder) -> str:
@@ -211,7 +229,13 @@ def _cells(
         Cell(label, evaluator, _cell_name(benchmark, judged, evaluator, what, exposure))
         for evaluator in evaluators
         for label, judged in encoders.items()
+        if _reads(evaluator) in judged.gives
     ]
+
+
+def _reads(evaluator: Evaluator | PixelEvaluator) -> Gives:
+    """What a protocol needs: one that reads pixels itself needs an encoder that has tokens."""
+    return "tokens" if isinstance(evaluator, PixelEvaluator) else evaluator.reads
 
 
 def _cell_name(
@@ -222,12 +246,15 @@ def _cell_name(
     exposure: Exposure | None,
 ) -> str:
     """Fingerprint everything that changes a cell's number, and nothing else."""
+    shared = {"seed", "bootstrap"}
+    if benchmark.task == "classification":
+        shared |= {"pooling", "norm", "features_dtype", "validation_share", "probe_seeds"}
     return fingerprint(
         CELL_VERSION,
         [benchmark.name, benchmark.listing, evaluator.task, evaluator.protocol],
         judged.sha256,
         evaluator.settings,
-        what.model_dump(mode="json", include={"pooling", "seed", "bootstrap"}),
+        what.model_dump(mode="json", include=shared),
         exposure.to_json() if exposure else None,
     )
 
@@ -244,7 +271,7 @@ def _fill(
     started = time.perf_counter()
     try:
         if isinstance(cell.evaluator, PixelEvaluator):
-            scores = cell.evaluator.run_on_pixels(found.benchmark, judged.encoder, work)
+            scores = cell.evaluator.run_on_pixels(found.benchmark, judged.network, work)
         else:
             scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
     except UndefinedScore as error:
@@ -265,6 +292,7 @@ def _with_score(row: EvalResult, found: Extraction, scores: Scores, elapsed_s: f
         "n_unreadable": len(unreadable),
         "n_test": len(_scored_paths(found, scores)),
         "elapsed_s": round(elapsed_s, 3),
+        **scores.columns,
     }
     return row.model_copy(update=updates)
 
@@ -334,7 +362,8 @@ def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> Eva
         n_classes=len(benchmark.classes),
         n_folds=len(benchmark.folds),
         n_unreadable=len(found.unreadable),
-        pooling=what.pooling if benchmark.task == "classification" else "tokens",
+        n_validation=len(benchmark.folds[0].validation),
+        pooling=None if isinstance(cell.evaluator, PixelEvaluator) else cell.evaluator.input_name,
         seed=what.seed,
         cell=cell.fingerprint,
         extra={

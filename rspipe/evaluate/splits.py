@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int
@@ -15,10 +15,13 @@ Indices = Int[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of the images that train and of those that are scored; no image is in both."""
+    """Positions of the images that train and of those that are scored; no image is in two parts."""
 
     train: Indices
     test: Indices
+    validation: Indices = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """The publisher's validation split, where it is no part of the other two; classification
+    chooses settings by it, and fits the final probe on train and validation."""
 
 
 def split_folds(
@@ -26,9 +29,9 @@ def split_folds(
 ) -> tuple[Fold, ...]:
     """Decide train and test: the card's splits, else usual split names, else by hash.
 
-    Usual names: `train…` trains; `test…` is scored, or `val…` where no image is in a test split
-    (so a validation split beside a test split is used by neither). Splits that are declared or
-    usual but absent give an empty part, never a split by hash.
+    Usual names: `train…` trains; `test…` is scored, or `val…` where no image is in a test split.
+    For classification, a `val…` split that is neither chooses settings; other tasks leave it.
+    Splits that are declared or usual but absent give an empty part, never a split by hash.
 
     Args:
         records: images of one benchmark.
@@ -102,7 +105,10 @@ def _published(records: Sequence[ImageRecord], card: DatasetCard) -> Fold | None
         if card.train_splits is not None
         else _beginning(names, "train")
     )
-    return Fold(_positions(splits, train - test), _positions(splits, test))
+    spare = _beginning(names, "val") - train - test if card.task == "classification" else set()
+    return Fold(
+        _positions(splits, train - test), _positions(splits, test), _positions(splits, spare)
+    )
 
 
 def _beginning(names: set[str], word: str) -> set[str]:

@@ -28,9 +28,14 @@ def recipe(run_folder, tmp_path):
     """Build a small recipe; `what` and `how` are merged with quick settings."""
 
     def build(data: Path, what: dict | None = None, **said) -> EvalRecipe:
+        fast = {"epochs": 1, "min_steps": 60, "lr_grid": [8.0]}
         quick = {
             "bootstrap": {"resamples": 20},
-            "linear": {"c_grid": [0.1, 1.0]},
+            "logistic": {"c_grid": [0.1, 1.0]},
+            **dict.fromkeys(("linear", "efficient", "attentive"), fast),
+            "few_shot": {"shots": [1, 4], "draws": 2},
+            "label_share": {"shares": [0.5], "draws": 2},
+            "protocols": {"classification": ["knn", "knn_white", "logistic"]},
             "segmentation": {"iterations": 30, "images_per_step": 4},
             "upernet": {
                 **{"crop_px": 32, "stride_px": 24, "fit_px": None, "channels": 16},

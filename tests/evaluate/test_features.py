@@ -4,8 +4,8 @@ import torch
 from rspipe.catalog import card_for
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import What
-from rspipe.evaluate.features import cut_tiles, extract, pooled, resize, token_grids
-from tests.evaluate.native_sets import write_scenes
+from rspipe.evaluate.features import cut_tiles, extract, resize, token_grids
+from tests.evaluate.native_sets import write_masks
 
 CPU = torch.device("cpu")
 
@@ -31,29 +31,20 @@ def test_each_quarter_of_a_grid_is_the_grid_of_its_tile(tiny_encoder):
     assert whole.shape == (1, 48, 8, 8)
 
 
-def test_pooling_is_the_class_token_or_the_mean_of_the_patches(tiny_encoder):
-    images = pictures(3, 32, 32)
-    with torch.inference_mode():
-        tokens = tiny_encoder.tokens(tiny_encoder.preprocess(images), final_norm=True)
-    torch.testing.assert_close(pooled(tiny_encoder, images, "cls", CPU), tokens[:, 0])
-    torch.testing.assert_close(pooled(tiny_encoder, images, "mean", CPU), tokens[:, 1:].mean(1))
-
-
 def test_resize_keeps_height_before_width():
     assert resize(pictures(1, 10, 20)[0], (6, 4)).shape == (6, 4, 3)
 
 
 def test_unreadable_image_is_named_and_left_out_wherever_it_stood(tmp_path, tiny_encoder):
-    folder = tmp_path / "hues"
-    write_scenes(folder)
-    broken = folder / "train" / "green" / "green_3.png"
-    broken.write_bytes(b"<html>not found</html>")
+    folder = tmp_path / "roofs"
+    write_masks(folder)
+    (folder / "train" / "images" / "3.png").write_bytes(b"<html>not found</html>")
     benchmark = list_benchmark(folder, card_for(folder), What())
     found = extract(benchmark, {"a": tiny_encoder, "b": tiny_encoder}, What(), 5, CPU)
-    assert list(found.unreadable) == ["train/green/green_3.png"]
-    assert "HTML page" in found.unreadable["train/green/green_3.png"]
+    assert list(found.unreadable) == ["train/images/3.png"]
+    assert "HTML page" in found.unreadable["train/images/3.png"]
     kept = found.benchmark
-    assert len(kept.records) == len(found.features["a"].vectors) == 47
+    assert len(kept.records) == len(found.features["a"].grids) == 11
     assert {kept.records[i].split for i in kept.folds[0].train} == {"train"}
-    assert len(kept.folds[0].train) == 23
+    assert len(kept.folds[0].train) == 5
     assert {kept.records[i].split for i in kept.folds[0].test} == {"test"}

@@ -1,1 +1,25 @@
-"""Probes of frozen features."""
+"""Probes of frozen features, for classification. `PROBES` is the whole list."""
+
+from rspipe.evaluate.probes.attentive import AttentiveProbing
+from rspipe.evaluate.probes.base import Probe
+from rspipe.evaluate.probes.efficient import EfficientProbing
+from rspipe.evaluate.probes.knn import KnnProbe, WhitenedKnnProbe
+from rspipe.evaluate.probes.linear import LinearProbe
+from rspipe.evaluate.probes.logistic import LogisticProbe
+from rspipe.evaluate.probes.majority import MajorityProbe
+
+PROBES: dict[str, type[Probe]] = {
+    probe.name: probe
+    for probe in (
+        MajorityProbe,
+        KnnProbe,
+        WhitenedKnnProbe,
+        LogisticProbe,
+        LinearProbe,
+        EfficientProbing,
+        AttentiveProbing,
+    )
+}
+"""By name; each is a protocol of classification, and any can draw an n-shot curve."""
+
+__all__ = ["PROBES", "Probe"]

@@ -1,13 +1,17 @@
 """Attentive probing: one learned query, several heads, keys and values."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rspipe.evaluate.probes.pooling import attention_of, pool_slices
+from rspipe.evaluate.config import AttentiveProbing as Settings
+from rspipe.evaluate.probes.gradient import TokenProbe, classifier, divisor_of
+from rspipe.evaluate.probes.pooling import TokenPool, attention_of, pool_slices
 
 
-class AttentiveProbe(nn.Module):
+class AttentiveProbe(TokenPool):
     """Pool tokens by multi-head cross-attention of one learned query, in AIM's form.
 
     Tokens are standardised by a BatchNorm without gain; keys and values are linear without bias;
@@ -32,7 +36,7 @@ class AttentiveProbe(nn.Module):
             raise ValueError(f"{heads} heads do not divide {width} channels; choose others")
         self.heads = heads
         self.norm = nn.BatchNorm1d(width, eps=1e-6, affine=False)
-        self.query = nn.Parameter(torch.randn(width) * 0.02)
+        self.query = nn.Parameter(torch.randn(1, width) * 0.02)
         self.key_weight = nn.Parameter(torch.empty(width, width))
         self.value_weight = nn.Parameter(torch.empty(width, width))
         for weight in (self.key_weight, self.value_weight):
@@ -53,5 +57,30 @@ class AttentiveProbe(nn.Module):
         return attention_of(tokens, joined, (tokens.shape[-1] // self.heads) ** -0.5)
 
     def _standardised(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        standardised: Tensor = self.norm(tokens.transpose(1, 2))
-        return standardised.transpose(1, 2)
+        standardised: Tensor = self.norm(tokens.flatten(0, 1))
+        return standardised.reshape(tokens.shape)
+
+
+class AttentiveProbing(TokenProbe):
+    """AttentiveProbe, batch normalisation and one linear layer, on patch tokens.
+
+    Source: El-Nouby et al. 2024 (AIM), arXiv:2401.08541. Differs: a normalisation before the
+    linear layer, as in the other probes here; see `gradient.py`.
+    """
+
+    name: ClassVar[str] = "attentive"
+    rule: ClassVar[str] = (
+        "attentive probing (AIM's form: one query, keys and values) of patch tokens, LARS, last "
+        "step, rate chosen on validation images, trained again on train and validation; features "
+        "cached, no augmentation"
+    )
+
+    @property
+    def settings(self) -> Settings:
+        """Heads, tokens, rates, batch and steps."""
+        return self.what.attentive
+
+    def make_head(self, width: int, n_classes: int) -> nn.Module:
+        """Build pooling and classifier."""
+        pool = AttentiveProbe(width, divisor_of(width, self.settings.heads))
+        return nn.Sequential(pool, *classifier(width, n_classes))

@@ -1,13 +1,17 @@
 """Efficient probing: many queries, one value matrix, no keys."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rspipe.evaluate.probes.pooling import attention_of, pool_slices
+from rspipe.evaluate.config import EfficientProbing as Settings
+from rspipe.evaluate.probes.gradient import TokenProbe, classifier, divisor_of
+from rspipe.evaluate.probes.pooling import TokenPool, attention_of, pool_slices
 
 
-class EfficientProbe(nn.Module):
+class EfficientProbe(TokenPool):
     """Pool tokens by M learned queries, each over its own slice of the value channels.
 
     a_j = softmax over tokens of (X u_j / √D); V = X W_Vᵀ cut along channels into M slices;
@@ -44,3 +48,32 @@ class EfficientProbe(nn.Module):
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B V"]:
         """Pool tokens into one vector of D / d_out channels per image."""
         return pool_slices(tokens, self.attention(tokens), self.value_weight)
+
+
+class EfficientProbing(TokenProbe):
+    """EfficientProbe, batch normalisation and one linear layer, on patch tokens.
+
+    Source: Psomas et al. 2026, arXiv:2506.10178. Differs: see `gradient.py`.
+    """
+
+    name: ClassVar[str] = "efficient"
+    rule: ClassVar[str] = (
+        "efficient probing (EP) of patch tokens, LARS, last step, rate chosen on validation "
+        "images, trained again on train and validation; features cached, no augmentation"
+    )
+
+    @property
+    def settings(self) -> Settings:
+        """Queries, tokens, rates, batch and steps."""
+        return self.what.efficient
+
+    def make_head(self, width: int, n_classes: int) -> nn.Module:
+        """Build pooling and classifier.
+
+        Raises:
+            ValueError: d_out does not divide the width.
+        """
+        shrink = self.settings.shrink
+        queries = divisor_of(width // shrink, self.settings.queries)
+        pool = EfficientProbe(width, queries, shrink)
+        return nn.Sequential(pool, *classifier(width // shrink, n_classes))

@@ -5,9 +5,19 @@ The sum is linear in the tokens, so tokens are pooled first and projected afterw
 vectors instead of N projected tokens, the same numbers for a small part of the work.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+
+
+class TokenPool(nn.Module, ABC):
+    """Makes one vector of an image's tokens, by weights that can be drawn."""
+
+    @abstractmethod
+    def attention(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B M N"]:
+        """Weigh the tokens for each query; the weights of a query add up to 1."""
 
 
 def attention_of(
