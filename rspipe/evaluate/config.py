@@ -135,6 +135,8 @@ class SegmentationTraining(Strict):
     """Linear, from a millionth of the rate."""
     schedule: Literal["cosine", "poly"] = "cosine"
     """Fall to 0 after warm-up: half a cosine, or linearly (poly of power 1)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's products, in training and in windows; loss and averages are float32."""
     groups: tuple[str, ...] = ()
     """Names of folders: mIoU is also given of the test images below each (LoveDA: Urban, Rural)."""
 

@@ -16,6 +16,7 @@ from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning, What
 from rspipe.evaluate.masks import IGNORE, ClassMask
 from rspipe.evaluate.segment.crops import Crop, Rgb, draw_crop
+from rspipe.evaluate.segment.floors import ColourTable
 from rspipe.evaluate.segment.model import (
     Segmenter,
     count_parameters,
@@ -24,7 +25,7 @@ from rspipe.evaluate.segment.model import (
     upernet_segmenter,
 )
 from rspipe.evaluate.segment.pixels import LabelledPixels, Pair
-from rspipe.evaluate.segment.scores import by_group, count_pixels, score
+from rspipe.evaluate.segment.scores import by_group, count_pixels, plain_scores, score
 from rspipe.evaluate.segment.sliding import slide
 from rspipe.evaluate.segment.submission import write_submission
 from rspipe.evaluate.segment.training import normalised, train_segmenter
@@ -70,12 +71,14 @@ class _Segmentation(ABC):
         checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
         for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
             model, losses = self._fit(pixels, fold.train, encoder, checkpoint)
+            colours = self._colours(pixels, fold.train)
             for i in tqdm(fold.test.tolist(), f"{benchmark.name}: predict", leave=False,
                           disable=None):  # fmt: skip
                 pair = pixels.try_read(i)
                 if pair is not None:
                     guess = predict(model, pair.image, pair.mask.shape, self.settings)
                     tally.add(benchmark.records[i], guess, pair.mask)
+                    tally.add_floors(colours, pair)
         if not tally.counts:
             raise UndefinedScore("no test image can be read with its mask")
         scores = tally.score(self.what, self.settings.groups)
@@ -114,6 +117,10 @@ class _Segmentation(ABC):
             self.auxiliary_weight,
         )
         return model, losses
+
+    def _colours(self, pixels: LabelledPixels, train: Int[np.ndarray, " n"]) -> ColourTable:
+        pairs = (pixels.read(i).for_training() for i in pixels.readable(train))
+        return ColourTable(pairs, len(pixels.legend.classes))
 
     @property
     def auxiliary_weight(self) -> float:
@@ -217,6 +224,8 @@ class _Tally:
         self.examples: list[dict[str, Any]] = []
         self.pixels = 0
         self.ignored = 0
+        K = len(classes)
+        self.floors = {name: np.zeros((K, K), np.int64) for name in ("majority_class", "colour")}
 
     def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
         """Count an image."""
@@ -232,11 +241,21 @@ class _Tally:
                 {"path": record.source_path, "mask_path": record.annotation.mask_path}
             )
 
+    def add_floors(self, colours: ColourTable, pair: Pair) -> None:
+        """Count what one class everywhere, and colour alone, make of the image."""
+        guesses = {
+            "majority_class": np.full_like(pair.mask, colours.majority),
+            "colour": colours.predict(pair.image, pair.mask.shape),
+        }
+        for name, guess in guesses.items():
+            self.floors[name] += count_pixels(guess, pair.mask, len(self.classes))
+
     def score(self, what: What, groups: tuple[str, ...]) -> Scores:
         """Score all images together."""
         counts = np.stack(self.counts)
         scores = score(counts, self.classes, what.bootstrap.resamples, what.seed)
         scores.extra["ignored_pixel_share"] = self.ignored / self.pixels
+        scores.extra["floors"] = {name: plain_scores(n) for name, n in self.floors.items()}
         if groups:
             scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
         scores.arrays.update(self.arrays)

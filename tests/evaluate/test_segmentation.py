@@ -1,3 +1,4 @@
+import json
 import zipfile
 
 import numpy as np
@@ -6,8 +7,10 @@ import torch
 
 from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
+from rspipe.evaluate.base import EvalResult
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import What
+from rspipe.evaluate.runner import evaluate
 from rspipe.evaluate.segment import training
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation, predict
 from rspipe.io.images import decode_mask
@@ -35,7 +38,7 @@ def test_learns_what_pixels_show(protocol, recipe, roofs, tiny_encoder, tmp_path
     what = what_of(recipe, roofs)
     found = protocol(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
     assert found.value > 0.85
-    assert found.value > found.extra["majority_class"]["mIoU"] + 0.3
+    assert found.value > found.extra["floors"]["majority_class"]["mIoU"] + 0.3
     assert found.extra["ignored_pixel_share"] == pytest.approx(1 / 32)
     assert found.arrays["confusion"].sum() == 6 * 31 * 32
     assert len(found.examples) == 6
@@ -134,3 +137,26 @@ def test_submission_of_a_split_that_is_not_there_is_an_error(recipe, roofs, tiny
     what = what_of(recipe, roofs, upernet={**upernet, "iterations": 1})
     with pytest.raises(RecipeError, match="submission_split=hidden"):
         UPerNetSegmentation(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("protocol", ["linear", "upernet"])
+def test_on_the_real_dubai_set_both_heads_beat_one_class_and_colour_alone(
+    real_data, recipe, protocol
+):
+    what = {
+        "protocols": {"segmentation": [protocol]},
+        "segmentation": {"longest_px": 256, "iterations": 150, "images_per_step": 8},
+        "upernet": {
+            **{"longest_px": 256, "crop_px": 32, "stride_px": 32, "fit_px": None, "channels": 16},
+            **{"iterations": 80, "images_per_step": 8, "lr": 5e-3, "warmup_iterations": 5},
+            **{"scale": [1.0, 1.0], "photometric": False},
+        },
+        "baselines": [],
+    }
+    out = evaluate(recipe(real_data, what, benchmarks=["dubai_seg"], contamination="none"))
+    (row,) = (EvalResult.model_validate(r) for r in json.loads((out / "results.json").read_text()))
+    assert (row.n_train, row.n_test, row.n_classes, row.n_unreadable) == (36, 9, 5, 0)
+    assert row.ci_low > 2 * row.extra["floors"]["majority_class"]["mIoU"]
+    assert row.extra["pixel_accuracy"]["value"] > row.extra["floors"]["colour"]["pixel_accuracy"]
+    assert 0 < row.extra["ignored_pixel_share"] < 0.05

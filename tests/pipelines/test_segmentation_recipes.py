@@ -48,7 +48,7 @@ def test_loveda_trains_on_train_scores_val_and_parts_town_and_country(run, tmp_p
     assert set(rows) == {"linear", "upernet"}
     for row in rows.values():
         assert (row.status, row.n_train, row.n_test, row.n_classes) == ("done", 6, 6, 7)
-        assert row.value > row.extra["majority_class"]["mIoU"] + 0.2
+        assert row.value > row.extra["floors"]["majority_class"]["mIoU"] + 0.2
         assert {name: of["n"] for name, of in row.extra["groups"].items()} == {
             "Urban": 3,
             "Rural": 3,
@@ -73,7 +73,7 @@ def test_spacenet_prints_the_building_class_beside_the_means(run, tmp_path, caps
     for row in rows.values():
         assert (row.status, row.n_train, row.n_test) == ("done", 8, 4)
         assert row.extra["building_IoU"]["value"] == row.per_class["building"]
-        assert row.extra["mF1"]["value"] > row.value > row.extra["majority_class"]["mIoU"]
+        assert row.extra["mF1"]["value"] > row.value > row.extra["floors"]["majority_class"]["mIoU"]
         iou = row.per_class["building"]
         assert row.extra["building_F1"]["value"] == pytest.approx(2 * iou / (1 + iou))
     assert rows["upernet"].per_class["building"] > 0.5

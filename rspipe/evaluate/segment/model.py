@@ -27,6 +27,7 @@ class Segmenter(nn.Module):
         *,
         frozen: bool,
         layer_decay: float = 1.0,
+        precision: str = "float32",
         auxiliary: nn.Module | None = None,
     ) -> None:
         """Put the parts together.
@@ -36,6 +37,7 @@ class Segmenter(nn.Module):
             head: from levels to logits.
             frozen: whether the encoder stays as it is, in evaluation mode.
             layer_decay: rate of a block over that of the block behind it.
+            precision: float32, or bfloat16 by autocast; logits are float32 always.
             auxiliary: a head for a second loss.
         """
         super().__init__()
@@ -44,6 +46,7 @@ class Segmenter(nn.Module):
         self.auxiliary = auxiliary
         self.frozen = frozen
         self.layer_decay = layer_decay
+        self.precision = precision
         # The position table learns with the rest, as in the references.
         levels.encoder.requires_grad_(not frozen)
 
@@ -54,13 +57,21 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
         """Classify every pixel of normalised crops."""
-        return resize(self.head(self.levels(images)), images)
+        return self._classify(images, [self.head])[0]
 
     def for_loss(self, images: Float[Tensor, "B C H W"]) -> list[Float[Tensor, "B K H W"]]:
         """Logits of the head and, where there is one, of the auxiliary head."""
-        levels = self.levels(images)
         heads = [self.head] if self.auxiliary is None else [self.head, self.auxiliary]
-        return [resize(head(levels), images) for head in heads]
+        return self._classify(images, heads)
+
+    def _classify(
+        self, images: Float[Tensor, "B C H W"], heads: list[nn.Module]
+    ) -> list[Float[Tensor, "B K H W"]]:
+        half = self.precision == "bfloat16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
+            levels = self.levels(images)
+            logits = [head(levels) for head in heads]
+        return [resize(each.float(), images) for each in logits]
 
     def train(self, mode: bool = True) -> "Segmenter":
         """Set the mode; a frozen encoder stays in evaluation mode."""
@@ -89,7 +100,12 @@ class Segmenter(nn.Module):
 def linear_segmenter(encoder: Encoder, n_classes: int, settings: LinearSegmentation) -> Segmenter:
     """Put a linear head on a frozen copy of an encoder."""
     copy = at_size(encoder, crop_px(encoder, settings))
-    return Segmenter(TokenMap(copy), LinearHead(copy.config.width, n_classes), frozen=True)
+    return Segmenter(
+        TokenMap(copy),
+        LinearHead(copy.config.width, n_classes),
+        frozen=True,
+        precision=settings.precision,
+    )
 
 
 def upernet_segmenter(encoder: Encoder, n_classes: int, settings: UPerNetTuning) -> Segmenter:
@@ -104,6 +120,7 @@ def upernet_segmenter(encoder: Encoder, n_classes: int, settings: UPerNetTuning)
         UPerNet(pyramid.width, n_classes, settings.channels),
         frozen=settings.frozen,
         layer_decay=settings.layer_decay,
+        precision=settings.precision,
         auxiliary=AuxiliaryFCN(pyramid.width, n_classes) if settings.auxiliary_weight else None,
     )
 
@@ -122,7 +139,6 @@ def crop_px(encoder: Encoder, settings: SegmentationTraining) -> int:
     return height
 
 
-@torch.no_grad()
 def count_parameters(module: nn.Module) -> int:
     """Count the numbers that a part holds."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -56,7 +56,6 @@ def score(
         scores.extra[f"{classes[1]}_IoU"] = _as_dict(found, means + 1)
         scores.extra[f"{classes[1]}_F1"] = _as_dict(found, means + K + 1)
     scores.extra["conventions"] = CONVENTIONS
-    scores.extra["majority_class"] = majority(counts.sum(axis=0), classes)
     return replace(scores, estimates=found)
 
 
@@ -78,16 +77,12 @@ def by_group(
     return found
 
 
-def majority(counts: Int[np.ndarray, "K K"], classes: tuple[str, ...]) -> Mapping[str, Any]:
-    """Score the answer that is always the commonest class of the test set: the floor."""
-    truth = counts.sum(axis=1)
-    answer = np.zeros_like(counts)
-    answer[:, truth.argmax()] = truth
+def plain_scores(counts: Int[np.ndarray, "K K"]) -> dict[str, float | None]:
+    """The three headline means of one confusion matrix, without intervals: for floors."""
     return {
-        "class": classes[int(truth.argmax())],
-        "mIoU": _plain(confusion.mean_defined(confusion.iou(answer))),
-        "mF1": _plain(confusion.mean_defined(confusion.f1(answer))),
-        "pixel_accuracy": confusion.overall_accuracy(answer),
+        "mIoU": _plain(confusion.mean_defined(confusion.iou(counts))),
+        "mF1": _plain(confusion.mean_defined(confusion.f1(counts))),
+        "pixel_accuracy": _plain(confusion.overall_accuracy(counts)),
     }
 
 

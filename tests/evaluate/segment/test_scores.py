@@ -9,7 +9,7 @@ from torchmetrics.classification import (
 )
 
 from rspipe.evaluate.masks import IGNORE
-from rspipe.evaluate.segment.scores import by_group, count_pixels, majority, score
+from rspipe.evaluate.segment.scores import by_group, count_pixels, plain_scores, score
 
 CLASSES = ("sea", "land", "lake", "absent")
 
@@ -115,12 +115,13 @@ def test_score_of_some_images_is_theirs_alone(masks):
     assert found.of(some).values[0] == alone.value
 
 
-def test_majority_answers_one_class():
-    counts = np.array([[6, 0, 0], [1, 2, 0], [0, 0, 1]])
-    floor = majority(counts, ("a", "b", "c"))
-    assert floor["class"] == "a"
-    assert floor["pixel_accuracy"] == 0.6
-    assert floor["mIoU"] == pytest.approx(0.6 / 3)
+def test_floors_are_scored_as_everything_else(masks):
+    counts = counted(*masks)
+    whole = score(counts, CLASSES, resamples=5, seed=0)
+    floor = plain_scores(counts.sum(axis=0))
+    assert floor["mIoU"] == whole.value
+    assert floor["mF1"] == whole.extra["mF1"]["value"]
+    assert floor["pixel_accuracy"] == whole.extra["pixel_accuracy"]["value"]
 
 
 def test_groups_are_folders_of_the_path(masks):
@@ -134,5 +135,5 @@ def test_groups_are_folders_of_the_path(masks):
 
 def test_names_have_conventions(masks):
     found = score(counted(*masks), CLASSES, resamples=5, seed=0)
-    means = [name for name in found.extra if name.startswith("m") and name != "majority_class"]
+    means = [name for name in found.extra if name.startswith("m")]
     assert set(means) | {"mIoU", "pixel_accuracy"} <= set(found.extra["conventions"])
