@@ -181,6 +181,17 @@ def test_a_step_is_one_graph(name, images):
     torch.testing.assert_close(whole(images, plan).loss, objective(images, plan).loss)
 
 
+def test_half_precision_changes_little(config, images):
+    objective = build(config, ENCODER, seed=0)
+    plan = objective.plan(images, 0.5, draws(images))
+    exact = objective(images, plan).loss
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = objective(images, plan).loss
+    assert rounded.dtype == torch.float32
+    rounded.backward()
+    torch.testing.assert_close(rounded, exact, rtol=0.01, atol=0)
+
+
 def test_checkpointed_blocks_give_the_same_gradients(config, images):
     gradients = []
     for checkpointed in (False, True):
