@@ -7,6 +7,7 @@ headless model, so `encoder.safetensors` loads into timm without rspipe.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -236,10 +237,7 @@ class Encoder(nn.Module):
         return ((images * std + mean) * 255).round().clamp(0, 255).byte()
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = (
-            torch.tensor(v, device=like.device).view(1, -1, 1, 1)
-            for v in (self.config.mean, self.config.std)
-        )
+        mean, std = (_per_band(v, like.device) for v in (self.config.mean, self.config.std))
         return mean, std
 
     def save(self, folder: Path) -> None:
@@ -324,6 +322,13 @@ class Encoder(nn.Module):
         twin.vit.load_state_dict(self.plain_state())
         with torch.autocast("cpu", enabled=False):
             return summarise(twin.eval().tokens(twin.made_image(), final_norm=True))
+
+
+@cache
+def _per_band(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "1 C 1 1"]:
+    """Put one number per band on a device, once: sending it would stop the host each time."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 def _make_vit(config: EncoderConfig) -> VisionTransformer:

@@ -4,14 +4,13 @@ import json
 import shutil
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from rspipe.corpus.reader import Corpus
 from rspipe.models.encoder import Encoder
 from rspipe.train.checkpoint import load_checkpoint
 from rspipe.train.logging import read_metrics
 from rspipe.train.trainer import pretrain
+from tests.train.alike import assert_alike
 from tests.train.fakes import FakeCorpus
 from tests.train.two_processes import (
     OBJECTIVES,
@@ -21,8 +20,6 @@ from tests.train.two_processes import (
     recipe,
     run_all,
 )
-
-TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,16 +52,6 @@ def one(tmp_path_factory, corpus):
         return made[key]
 
     return run
-
-
-def assert_alike(a, b):
-    lines = [read_metrics(folder) for folder in (a, b)]
-    assert [line["step"] for line in lines[0]] == [line["step"] for line in lines[1]]
-    for key in ("loss", "grad_norm", "lr"):
-        mine, theirs = (torch.tensor([line[key] for line in part]) for part in lines)
-        torch.testing.assert_close(mine, theirs, **TOLERANCE)
-    weights = [load_file(folder / "encoder.safetensors") for folder in (a, b)]
-    torch.testing.assert_close(*weights, **TOLERANCE)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from rspipe.errors import RunError, WeightsError
@@ -19,14 +18,11 @@ from rspipe.train.checkpoint import load_checkpoint
 from rspipe.train.config import InitFrom
 from rspipe.train.logging import read_metrics
 from rspipe.train.run_folder import RunFolder
-from rspipe.train.trainer import Run, pretrain
+from rspipe.train.trainer import Training, pretrain
+from tests.train.alike import assert_alike, losses, weights
 from tests.train.conftest import TINY
 
 pytestmark = pytest.mark.usefixtures("corpus")
-
-
-def weights(folder):
-    return load_file(folder / "encoder.safetensors")
 
 
 def assert_same_bits(a, b):
@@ -39,17 +35,17 @@ class Interrupt:
     """Ask a run to stop after some steps, or kill it without a word."""
 
     def __init__(self, monkeypatch, after, kind):
-        original = Run._step
+        original = Training._step
 
-        def step(run, *args):
-            launched = original(run, *args)
-            if run.done + 1 == after:
+        def step(training, batch):
+            launched = original(training, batch)
+            if training.run.done + 1 == after:
                 if kind == "kill":
                     raise SystemExit(137)
                 signal.raise_signal(kind)
             return launched
 
-        monkeypatch.setattr(Run, "_step", step)
+        monkeypatch.setattr(Training, "_step", step)
 
 
 def test_run_leaves_everything_that_a_run_folder_holds(make_recipe, capsys):
@@ -90,7 +86,7 @@ def test_run_stopped_twice_ends_with_the_same_bits(make_recipe, monkeypatch, kin
 def test_complete_run_is_found_and_not_repeated(make_recipe, monkeypatch, capsys):
     folder = pretrain(make_recipe())
     before = (folder / "encoder.safetensors").stat().st_mtime_ns
-    monkeypatch.setattr(Run, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Training, "go", lambda *_: pytest.fail("trained again"))
     assert pretrain(make_recipe(how={"log_every_steps": 5})) == folder
     assert (folder / "encoder.safetensors").stat().st_mtime_ns == before
     assert "already complete" in capsys.readouterr().out
@@ -119,16 +115,11 @@ def test_loss_that_is_not_finite_names_its_rows(make_recipe, monkeypatch, tmp_pa
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
-def losses(folder):
-    return [line["loss"] for line in read_metrics(folder)]
-
-
 @pytest.mark.parametrize("images_per_device", [1, 3, 4])
 def test_passes_that_save_memory_equal_the_whole_step(make_recipe, images_per_device):
     whole = pretrain(make_recipe(out="whole"))
     passes = pretrain(make_recipe(out="passes", how={"images_per_device": images_per_device}))
-    assert losses(whole) == pytest.approx(losses(passes), rel=1e-5)
-    torch.testing.assert_close(weights(whole), weights(passes), rtol=1e-5, atol=1e-5)
+    assert_alike(whole, passes)
 
 
 def test_activation_checkpointing_changes_no_bit(make_recipe):
@@ -253,15 +244,15 @@ def dmjd_terms(config):
 
 
 def test_loss_that_is_not_finite_names_the_planted_tile(make_recipe, monkeypatch, tmp_path):
-    original = Run._pass
+    original = Training._pass
 
-    def spoilt(run, batch, cut):
-        step = original(run, batch, cut)
+    def spoilt(training, batch, cut):
+        step = original(training, batch, cut)
         planted = torch.from_numpy(batch.rows[cut] == 17)
         per_image = step.loss_per_image.masked_fill(planted, float("inf"))
         return Step(per_image.mean(), per_image, step.terms)
 
-    monkeypatch.setattr(Run, "_pass", spoilt)
+    monkeypatch.setattr(Training, "_pass", spoilt)
     how = {"checkpoint_every_steps": 1, "images_per_device": 3}
     with pytest.raises(RunError, match="id-17"):
         pretrain(make_recipe(how=how, steps=40))

@@ -21,7 +21,7 @@ from rspipe.objectives.mae import MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIMConfig
 from rspipe.train.config import PretrainHow, PretrainRecipe, PretrainWhat
-from rspipe.train.trainer import Run, pretrain
+from rspipe.train.trainer import Training, pretrain
 from tests.train.fakes import FakeCorpus
 
 ENCODER = EncoderConfig(img_px=32, patch_px=4, width=16, depth=2, heads=2)
@@ -71,21 +71,21 @@ def interrupted(folder, **said):
 
 def poisoned(folder, **said):
     """Train where the loss of one tile is not a number, from its first time on."""
-    original = Run._pass
+    original = Training._pass
 
-    def spoilt(run, batch, cut):
-        step = original(run, batch, cut)
+    def spoilt(training, batch, cut):
+        step = original(training, batch, cut)
         planted = torch.from_numpy(batch.rows[cut] == PLANTED)
         per_image = step.loss_per_image.masked_fill(planted, float("nan"))
         return type(step)(per_image.mean(), per_image, step.terms)
 
-    Run._pass = spoilt
+    Training._pass = spoilt
     try:
         pretrain(recipe(folder, **said))
     except (RunError, SystemExit) as left:
         return str(left)
     finally:
-        Run._pass = original
+        Training._pass = original
     raise AssertionError("the loss of the planted tile was taken for a number")
 
 
