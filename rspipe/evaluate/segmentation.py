@@ -87,6 +87,8 @@ class _Segmentation(ABC):
         scores.unreadable.update(pixels.faults)
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
+        if work.is_dir() and not any(work.iterdir()):
+            work.rmdir()
         return scores
 
     def _fit(

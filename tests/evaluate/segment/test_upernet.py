@@ -1,8 +1,23 @@
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from rspipe.evaluate.segment.upernet import AuxiliaryFCN, UPerNet
+
+# Random weights and levels, and what UperNetHead of transformers 4.57.1, which reads the
+# checkpoints of mmsegmentation, makes of them; keys are its own.
+ORACLE = Path(__file__).parents[1] / "oracles" / "upernet_head_s1.npz"
+NAMES = {
+    "psp_modules": "pooled",
+    "bottleneck": "context",
+    "lateral_convs": "laterals",
+    "fpn_convs": "smooth",
+    "fpn_bottleneck": "fuse",
+    "classifier": "classify",
+}
 
 
 def levels(width, side=24, batch=1):
@@ -69,6 +84,21 @@ def test_output_equals_the_definition_written_out():
     joined = torch.cat([f[0], *(up(x, (24, 24)) for x in (f[1], f[2], p3))], 1)
     want = F.conv2d(block(head.fuse, joined), head.classify.weight, head.classify.bias)
     torch.testing.assert_close(head(given), want)
+
+
+def test_output_equals_the_released_head_with_its_weights():
+    oracle = np.load(ORACLE)
+    head = UPerNet(6, 3, channels=4).eval()
+    state = {}
+    for key in oracle.files:
+        if key.startswith("weights."):
+            part, _, rest = key.removeprefix("weights.").partition(".")
+            rest = rest.replace("conv.", "0.").replace("batch_norm.", "1.")
+            state[f"{NAMES[part]}.{rest}"] = torch.from_numpy(oracle[key])
+    counters = {k: v for k, v in head.state_dict().items() if k.endswith("num_batches_tracked")}
+    head.load_state_dict({**state, **counters}, strict=True)
+    found = head({str(i): torch.from_numpy(oracle[f"level_{i}"]) for i in range(4)})
+    torch.testing.assert_close(found, torch.from_numpy(oracle["output"]), rtol=0, atol=1e-6)
 
 
 def test_every_level_reaches_the_logits():
