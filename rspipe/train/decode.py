@@ -30,7 +30,13 @@ _JPEG = b"\xff\xd8\xff"
 _NUMPY = b"\x93NUMPY"
 # libjpeg-turbo has vector code for these; 5/8 and others take longer than the whole picture.
 _REDUCTIONS = (8, 4, 2)
-_JPEG_COLOURS = {("YCbCr", 3): "RGB", ("YCbCr", 1): "GRAY", ("Gray", 1): "GRAY"}
+_JPEG_COLOURS = {
+    ("YCbCr", 3): "RGB",
+    ("YCbCr", 1): "GRAY",  # luma, which is the grey that Pillow weighs
+    ("Gray", 3): "RGB",
+    ("Gray", 1): "GRAY",
+}
+"""What simplejpeg is asked for, by the colours that are stored and the bands that are wanted."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def decode_bands(tile: Encoded, bands: int) -> Pixels:
             f"{tile.name} has {pixels.shape[2]} bands, the encoder reads {bands}; set "
             "what.encoder.in_chans, bands, mean and std, or exclude such tiles in curation"
         )
-    _check_shape(tile, pixels.shape[:2], 1)
+    _check_shape(tile, pixels.shape[:2])
     return pixels
 
 
@@ -137,14 +143,12 @@ def _decode_reduced(tile: Encoded, reduction: int, bands: int) -> Pixels | None:
     if bytes(tile.data[:3]) != _JPEG:
         return None
     try:
-        *_, colourspace, _ = simplejpeg.decode_jpeg_header(tile.data)
-        # A weighed grey of colours is left to Pillow, so that it is the same for PNG and JPEG.
+        *shape, colourspace, _ = simplejpeg.decode_jpeg_header(tile.data)
+        _check_shape(tile, tuple(shape))
         wanted = _JPEG_COLOURS.get((colourspace, bands))
-        if colourspace == "Gray" and bands == 3:
-            wanted = "RGB"
         if wanted is None:
             return None
-        height, width = (-(-px // reduction) for px in tile.shape)
+        height, width = (-(-px // reduction) for px in shape)
         pixels: Pixels = simplejpeg.decode_jpeg(
             tile.data,
             wanted,
@@ -155,15 +159,14 @@ def _decode_reduced(tile: Encoded, reduction: int, bands: int) -> Pixels | None:
         )
     except ValueError:  # any warning of libjpeg's: Pillow knows which ones to forgive
         return None
-    _check_shape(tile, pixels.shape[:2], reduction)
     return pixels
 
 
-def _check_shape(tile: Encoded, shape: tuple[int, ...], reduction: int) -> None:
-    if shape != tuple(-(-px // reduction) for px in tile.shape):
+def _check_shape(tile: Encoded, shape: tuple[int, ...]) -> None:
+    if shape != tile.shape:
         raise UnreadableImage(
             tile.name,
-            f"decodes to {shape} px, the corpus says {tile.shape}; run `rspipe corpus verify`",
+            f"has {shape} px, the corpus says {tile.shape}; run `rspipe corpus verify`",
         )
 
 

@@ -84,6 +84,7 @@ def test_box_has_at_least_the_size_of_the_view_at_every_offset(ground, odd):
             box = (offset, 600 - px, offset + px, 600)
             crop = decode_box(tile, box, (96, 96), 3)
             assert min(crop.shape[:2]) >= 96
+            assert max(crop.shape[:2]) <= 97
 
 
 def test_every_picture_becomes_three_bands_or_one(ground):
@@ -102,6 +103,12 @@ def test_every_picture_becomes_three_bands_or_one(ground):
     assert np.array_equal(
         decode_box(jpeg, (0, 0, 256, 256), (64, 64), 3).std(axis=2), np.zeros((64, 64))
     )
+
+
+def test_luma_of_a_jpeg_is_the_grey_of_its_colours(ground):
+    tile = encoded(ground, quality=95)
+    weighed = np.asarray(Image.open(io.BytesIO(tile.data)).convert("L"))
+    assert np.abs(decode_bands(tile, 1)[..., 0].astype(int) - weighed).mean() < 0.2
 
 
 def test_bands_of_a_multi_band_tile_are_handed_over_as_they_are(ground):
