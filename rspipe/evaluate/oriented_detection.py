@@ -68,13 +68,13 @@ class OrientedDetection:
         Raises:
             UndefinedScore: no image of a part can be read.
         """
-        del work  # a killed training starts again
         images = _Images(benchmark)
         tested: list[int] = []
         truth: list[TrueBoxes] = []
         found: list[FoundBoxes] = []
-        for fold in benchmark.folds:
-            model = self._fit(images, fold, encoder)
+        checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
+        for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
+            model = self._fit(images, fold, encoder, checkpoint)
             for i in tqdm(fold.test.tolist(), f"{benchmark.name}: detect", disable=None):
                 image = images.read(i)
                 if image is not None:
@@ -87,12 +87,16 @@ class OrientedDetection:
         scores.unreadable.update(images.faults)
         rows = list(zip(tested, truth, found, strict=True))[:N_EXAMPLES]
         scores.examples.extend(_example(benchmark, *row) for row in rows)
+        for checkpoint in checkpoints:
+            checkpoint.unlink(missing_ok=True)
         return scores
 
-    def _fit(self, images: "_Images", fold: Fold, encoder: Encoder) -> OrientedRCNN:
+    def _fit(
+        self, images: "_Images", fold: Fold, encoder: Encoder, checkpoint: Path
+    ) -> OrientedRCNN:
         settings, seed = self.settings, self.what.seed
         model = build(encoder, len(images.benchmark.classes), settings, seed).to(self.device)
-        side = _encoder_of(model).config.size_px[0]
+        inner = _encoder_of(model)
 
         def draw(place: int, rng: np.random.Generator) -> Picture | None:
             position = int(fold.train[place])
@@ -100,11 +104,11 @@ class OrientedDetection:
             if image is None:
                 return None
             flip = draw_flip(rng, settings.flip_share)
-            return to_learn(image, images.truth(position, image), side, flip)
+            truth = images.truth(position, image)
+            return to_learn(image, truth, inner.config.size_px[0], flip)
 
-        inner = _encoder_of(model)
-        losses = train_detector(model, inner, draw, len(fold.train), settings, seed)
-        if not losses:
+        train_detector(model, inner, draw, len(fold.train), settings, seed, checkpoint)
+        if all(images.benchmark.records[i].source_path in images.faults for i in fold.train):
             raise UndefinedScore("no train image can be read")
         return model
 

@@ -82,10 +82,8 @@ def test_few_images_are_learned_by_heart(benchmark, tiny_encoder, tmp_path):
 
 
 def test_unreadable_images_are_noted_and_neither_train_nor_count(benchmark, tiny_encoder, tmp_path):
-    broken = {
-        benchmark.records[int(part[0])].source_path
-        for part in dataclasses.astuple(benchmark.folds[0])
-    }
+    fold = benchmark.folds[0]
+    broken = {benchmark.records[i].source_path for i in (fold.train[0], fold.test[0])}
     for path in broken:
         (tmp_path / "bars" / path).write_bytes(b"no image")
     scores = OrientedDetection(what(epochs=1), CPU).run_on_pixels(

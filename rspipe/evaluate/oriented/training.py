@@ -1,12 +1,14 @@
-"""Trains Oriented R-CNN on the pyramid of a copied encoder.
+"""Trains Oriented R-CNN on the pyramid of a copied encoder; killed, it goes on to the same weights.
 
-Which images a step sees and how they are mirrored are functions of the seed and the step alone.
+Which images a step sees and how they are mirrored are functions of the seed and the step alone;
+the generator that draws boxes and drops paths is kept in the checkpoint.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +24,15 @@ from rspipe.evaluate.oriented.pictures import Picture, to_batch
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.pyramid import Pyramid
 from rspipe.evaluate.resized import at_size
+from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
 from rspipe.models.encoder import Encoder, seeded
 
+CHECKPOINT_EVERY = 1000
+"""Steps between checkpoints; a shorter training leaves none."""
 _WARMUP_START = 1e-6
 _MOST_NORM = 35.0
 """Gradients are clipped to it, as mmrotate's schedules do."""
+_STEPS_AHEAD = 2
 _READERS = 4
 """Threads that decode images of coming steps; results do not depend on it."""
 
@@ -52,6 +58,7 @@ def train_detector(
     n_images: int,
     settings: OrientedTuning,
     seed: int,
+    checkpoint: Path,
 ) -> list[float]:
     """Train in place by AdamW.
 
@@ -62,12 +69,13 @@ def train_detector(
         n_images: training images; each is seen `settings.epochs` times.
         settings: rates, batch, epochs.
         seed: of order, mirroring, drawn boxes and stochastic depth.
+        checkpoint: file that a killed training left, and leaves; the caller deletes it.
 
     Returns:
-        The loss of each step.
+        The loss of each step that was run now.
 
     Raises:
-        RspipeError: the loss is no number.
+        RspipeError: the loss is no number, or the checkpoint is of another training.
     """
     steps = math.ceil(n_images * settings.epochs / settings.images_per_step)
     groups = _groups(model, encoder, settings)
@@ -79,16 +87,20 @@ def train_detector(
         encoder.eval()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        batches = _batches(draw, n_images, steps, settings, seed)
-        bar = tqdm(batches, "detection: fit", steps, unit="step", leave=False, disable=None)
-        for step, pictures in enumerate(bar):
-            if not pictures:
-                continue
-            for group in optimiser.param_groups:
-                group["lr"] = settings.lr * group["lr_scale"] * lr_factor(step, steps, settings)
-            losses.append(_step(model, encoder, optimiser, pictures))
-            if not math.isfinite(losses[-1]):
-                raise RspipeError(f"detection: loss {losses[-1]} in step {step}; lower lr")
+        saved = TuningCheckpoint(checkpoint, device)
+        first = saved.resume(model, optimiser)
+        batches = _batches(draw, n_images, range(first, steps), settings, seed)
+        bar = tqdm(batches, "detection: fit", steps, unit="step", leave=False, disable=None,
+                   initial=first)  # fmt: skip
+        for step, pictures in enumerate(bar, start=first):
+            if pictures:
+                for group in optimiser.param_groups:
+                    group["lr"] = settings.lr * group["lr_scale"] * lr_factor(step, steps, settings)
+                losses.append(_step(model, encoder, optimiser, pictures))
+                if not math.isfinite(losses[-1]):
+                    raise RspipeError(f"detection: loss {losses[-1]} in step {step}; lower lr")
+            if (step + 1) % CHECKPOINT_EVERY == 0:
+                saved.save(step + 1, model, optimiser)
     model.eval()
     return losses
 
@@ -142,7 +154,7 @@ def _groups(
 
 
 def _batches(
-    draw: Draw, n_images: int, steps: int, settings: OrientedTuning, seed: int
+    draw: Draw, n_images: int, steps: range, settings: OrientedTuning, seed: int
 ) -> Iterator[list[Picture]]:
     """Yield the pictures of each step, made ahead by threads, in order of shuffled rounds."""
     orders: dict[int, np.ndarray] = {}
@@ -157,10 +169,11 @@ def _batches(
     B, total = settings.images_per_step, n_images * settings.epochs
     with ThreadPoolExecutor(_READERS) as readers:
         try:
-            for step in range(steps + 2):
-                places = range(step * B, min((step + 1) * B, total))
+            for ahead in range(len(steps) + _STEPS_AHEAD):
+                start = (steps.start + ahead) * B
+                places = range(start, min(start + B, total))
                 waiting.append([readers.submit(picture, place) for place in places])
-                if step >= 2:
+                if ahead >= _STEPS_AHEAD:
                     made = [future.result() for future in waiting.popleft()]
                     yield [one for one in made if one is not None]
         finally:

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from rspipe.errors import RspipeError
+from rspipe.evaluate.oriented import training
 from rspipe.evaluate.oriented.pictures import Picture
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.oriented.training import build, lr_factor, train_detector
@@ -19,9 +22,13 @@ def pictures(count):
     return [Picture(p, t) for p, t in zip(pixels, truth, strict=True)]
 
 
-def trained(encoder, draw, settings=SETTINGS, seed=0, n_images=3):
+NOWHERE = Path("no checkpoint")
+
+
+def trained(encoder, draw, settings=SETTINGS, seed=0, n_images=3, checkpoint=NOWHERE):
     model = build(encoder, 2, settings, seed)
-    losses = train_detector(model, model.pyramid.encoder, draw, n_images, settings, seed)
+    inner = model.pyramid.encoder
+    losses = train_detector(model, inner, draw, n_images, settings, seed, checkpoint)
     return model, losses
 
 
@@ -85,3 +92,40 @@ def test_a_loss_that_is_no_number_stops(tiny_encoder):
     settings = SETTINGS.model_copy(update={"lr": 1e30, "warmup_steps": 0, "epochs": 4})
     with pytest.raises(RspipeError, match=r"loss nan in step \d+; lower lr"):
         trained(tiny_encoder, lambda i, _: made[i], settings, n_images=2)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_killed_and_resumed_is_undisturbed(tiny_encoder, tmp_path, monkeypatch):
+    made = pictures(3)
+    settings = SETTINGS.model_copy(update={"epochs": 4, "drop_path": 0.3})
+    straight, losses = trained(tiny_encoder, lambda i, _: made[i], settings)
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 2)
+    step = training._step
+    steps = iter(range(100))
+
+    def dying(*arguments):
+        if next(steps) == 3:
+            raise Killed
+        return step(*arguments)
+
+    checkpoint = tmp_path / "work/fold_0.pt"
+    monkeypatch.setattr(training, "_step", dying)
+    with pytest.raises(Killed):
+        trained(tiny_encoder, lambda i, _: made[i], settings, checkpoint=checkpoint)
+    monkeypatch.setattr(training, "_step", step)
+    resumed, rest = trained(tiny_encoder, lambda i, _: made[i], settings, checkpoint=checkpoint)
+    assert rest == losses[2:]
+    for (name, a), b in zip(
+        straight.state_dict().items(), resumed.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+
+
+def test_a_damaged_checkpoint_is_named(tiny_encoder, tmp_path):
+    made, checkpoint = pictures(2), tmp_path / "fold_0.pt"
+    checkpoint.write_bytes(b"half a file")
+    with pytest.raises(RspipeError, match=r"fold_0\.pt: no checkpoint of this training"):
+        trained(tiny_encoder, lambda i, _: made[i], n_images=2, checkpoint=checkpoint)
