@@ -122,13 +122,15 @@ def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         old = below.get(key)
-        is_same_kind = (
-            isinstance(old, dict)
-            and isinstance(value, dict)
-            and value.get("name", old.get("name")) == old.get("name")
-        )
-        merged[key] = laid_over(old, value) if is_same_kind else value  # type: ignore[arg-type]
+        if isinstance(old, dict) and isinstance(value, dict) and not _renames(old, value):
+            merged[key] = laid_over(old, value)
+        else:
+            merged[key] = value
     return merged
+
+
+def _renames(below: dict[str, Any], above: dict[str, Any]) -> bool:
+    return "name" in below and "name" in above and below["name"] != above["name"]
 
 
 def _extended(value: Any, path: Path) -> list[str]:

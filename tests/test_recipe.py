@@ -85,9 +85,12 @@ def test_a_section_of_another_name_is_replaced_whole(tmp_path):
         below="objective: {name: mae, depth: 8}\n",
         same="extends: below.yaml\nobjective: {depth: 4}\n",
         other="extends: below.yaml\nobjective: {name: simmim}\n",
+        dials="objective: {depth: 2}\n",
+        named="extends: dials.yaml\nobjective: {name: simmim}\n",
     )
     assert read_recipe(tmp_path / "same.yaml") == {"objective": {"name": "mae", "depth": 4}}
     assert read_recipe(tmp_path / "other.yaml") == {"objective": {"name": "simmim"}}
+    assert read_recipe(tmp_path / "named.yaml") == {"objective": {"name": "simmim", "depth": 2}}
 
 
 def test_recipes_in_other_folders_are_found_from_the_one_that_names_them(tmp_path):

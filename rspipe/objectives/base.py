@@ -122,9 +122,11 @@ class Objective(nn.Module, ABC):
     def macs_per_image(self) -> int:
         """Count the multiply-accumulates of a forward pass over one image, all its views."""
 
-    def targets(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N T"]:
-        """Say what each patch should be predicted as: its pixels, standardised if so set."""
-        patches = patchify(images, self.encoder.config.patch_px)
+    def targets(
+        self, images: Float[Tensor, "V C H W"], ids: Int[Tensor, "V M"]
+    ) -> Float[Tensor, "V M T"]:
+        """Say what some patches should be predicted as: their pixels, standardised if so set."""
+        patches = gather_tokens(patchify(images, self.encoder.config.patch_px), ids)
         if self.normalise == "none":
             return patches
         mean, std = self._statistics(patches)
@@ -140,9 +142,9 @@ class Objective(nn.Module, ABC):
         self, images: Float[Tensor, "B C H W"], plan: Plan
     ) -> dict[str, Float[Tensor, " V"]]:
         """Say how wrong each view is, in parts that are summed: the error where predicted."""
-        predicted = self.predict(self._per_view(images), plan).float()
-        wanted = gather_tokens(self._per_view(self.targets(images)), plan.ids_predict)
-        return {"reconstruction": self.error(predicted, wanted)}
+        views = self._per_view(images)
+        predicted = self.predict(views, plan).float()
+        return {"reconstruction": self.error(predicted, self.targets(views, plan.ids_predict))}
 
     def forward(self, images: Float[Tensor, "B C H W"], plan: Plan) -> Step:
         """Sum the parts of the loss, and average over views and images."""

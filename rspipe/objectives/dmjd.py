@@ -117,8 +117,13 @@ class DMJD(Objective):
         ids_keep = ranked[:, self.seen].flatten(0, 1)
         return Plan(ids_keep, others(ids_keep, count))
 
-    def targets(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N T"]:
-        """Histograms of oriented gradients of each patch, in grey levels."""
+    def targets(
+        self, images: Float[Tensor, "V C H W"], ids: Int[Tensor, "V M"]
+    ) -> Float[Tensor, "V M T"]:
+        """Histograms of oriented gradients of some patches, in grey levels."""
+        return gather_tokens(self._histograms(images), ids)
+
+    def _histograms(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N T"]:
         return hog_target(images.float() * self.contrast, self.encoder.config.patch_px)
 
     def losses(
@@ -128,7 +133,7 @@ class DMJD(Objective):
 
         Source: Ma et al. 2022, arXiv:2301.00230, "joint distillation" as in the released code.
         """
-        targets = self._per_view(self.targets(images))
+        targets = self._per_view(self._histograms(images))
         latent = self.encoder.encode_visible(self._per_view(images), plan.ids_keep)
         hidden = self._decode(latent, plan).float()
         visible = self.visible_decoder(latent[:, 1:]).float()
