@@ -64,6 +64,12 @@ class GradientProbe(Strict):
     """Small sets are passed more often than `epochs` times, until so many steps are made."""
 
 
+class LinearProbing(GradientProbe):
+    """Batch normalisation and a linear layer. Source: He et al. 2022, arXiv:2111.06377, app. A."""
+
+    lr_grid: tuple[Positive, ...] = (2.0, 8.0, 32.0, 128.0)
+
+
 class TokenProbing(GradientProbe):
     """A head that pools tokens by itself."""
 
@@ -239,7 +245,7 @@ class What(Strict):
     seed: int = 0
     knn: Knn = Knn()
     logistic: LogisticProbe = LogisticProbe()
-    linear: GradientProbe = GradientProbe()
+    linear: LinearProbing = LinearProbing()
     efficient: EfficientProbing = EfficientProbing()
     attentive: AttentiveProbing = AttentiveProbing()
     few_shot: FewShot = FewShot()

@@ -94,7 +94,10 @@ class LabelCurve(ABC):
     @property
     def convention(self) -> str:
         """Score, probe and repetition."""
-        return f"{SCORED}; {self.probe.rule}; mean of {self.dials.draws} draws of the largest part"
+        return (
+            f"{SCORED}; {self.probe.rule}, all of them among the drawn images; mean of "
+            f"{self.dials.draws} draws of the largest part"
+        )
 
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Score every size; the largest is the headline."""

@@ -57,7 +57,11 @@ def curves_csv(rows: Sequence[EvalResult]) -> str:
 
 
 def to_table(rows: Sequence[EvalResult]) -> str:
-    """Lay results out for a terminal: encoders side by side, skipped sets below."""
+    """Lay results out for a terminal: encoders side by side, skipped sets below.
+
+    After each value its interval over test images, then, for what is repeated with several
+    seeds or draws, their standard deviation.
+    """
     done = [row for row in rows if row.status == "done"]
     encoders = list(dict.fromkeys(str(row.encoder) for row in done))
     head = ["benchmark", "protocol", "metric", *encoders]
@@ -77,7 +81,9 @@ def to_table(rows: Sequence[EvalResult]) -> str:
 def _with_interval(row: EvalResult) -> str:
     if row.ci_low is None:
         return f"{row.value:.3f} [one image]"
-    return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]{_clean(row)}"
+    # The interval is over test images alone: what seeds add stands apart.
+    spread = "" if row.seed_std is None else f" ±{row.seed_std:.3f}"
+    return f"{row.value:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]{spread}{_clean(row)}"
 
 
 def _clean(row: EvalResult) -> str:

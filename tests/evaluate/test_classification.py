@@ -7,7 +7,7 @@ from rspipe.catalog import card_for
 from rspipe.evaluate.base import N_EXAMPLES
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.classification import Classification, Scenes, score
-from rspipe.evaluate.config import Bootstrap, EfficientProbing, FewShot, GradientProbe, Knn, What
+from rspipe.evaluate.config import Bootstrap, EfficientProbing, FewShot, Knn, LinearProbing, What
 from rspipe.evaluate.encoders import Judged
 from rspipe.evaluate.label_curves import FewShotCurve
 from rspipe.evaluate.probes import PROBES
@@ -20,7 +20,7 @@ QUICK = {"epochs": 1, "min_steps": 100, "lr_grid": (8.0,)}
 WHAT = What(
     bootstrap=Bootstrap(resamples=20),
     knn=Knn(k=3, also_k=(1,)),
-    linear=GradientProbe(**QUICK),
+    linear=LinearProbing(**QUICK),
     efficient=EfficientProbing(queries=4, **QUICK),
     few_shot=FewShot(shots=(4, 1), draws=3),
 )

@@ -225,3 +225,19 @@ def test_protocol_that_reads_pixels_gets_the_encoder_and_no_features(native, rec
     assert (out / "cells" / f"{trained.cell}.work" / "seen").read_text() == "roofs"
     assert trained.cell != random.cell
     assert len({id(encoder) for encoder in ReadsPixels.encoders}) == 2
+
+
+def test_spread_of_seeds_stands_apart_from_the_interval_and_curves_in_a_file_of_their_own(
+    native, recipe, capsys
+):
+    chosen = {"protocols": {"classification": ["linear", "few_shot"]}, "baselines": []}
+    out = evaluate(recipe(native, chosen, benchmarks=["hues"]))
+    linear, few_shot = rows_of(out)
+    assert (linear.n_seeds, few_shot.n_seeds, few_shot.n_train) == (3, 2, 12)
+    assert f"] ±{linear.seed_std:.3f}" in capsys.readouterr().out
+    points = list(csv.DictReader((out / "curves.csv").read_text().splitlines()))
+    assert [(p["protocol"], p["size"], p["n_train"]) for p in points] == [
+        ("few_shot", "1", "3"),
+        ("few_shot", "4", "12"),
+    ]
+    assert float(points[-1]["value"]) == few_shot.value

@@ -19,6 +19,15 @@ def test_interval_agrees_with_scipy():
     assert found.high[0] == pytest.approx(want.high, abs=0.01)
 
 
+def test_interval_of_an_accuracy_is_scipys_for_the_same_draws():
+    hits = np.random.default_rng(0).random(150) < 0.8
+    found = bootstrap(mean_of(hits), 150, 500, seed=7)
+    want = stats.bootstrap(
+        (hits,), np.mean, n_resamples=500, method="percentile", rng=np.random.default_rng(7)
+    ).confidence_interval
+    assert (found.low[0], found.high[0]) == pytest.approx((want.low, want.high), abs=1e-12)
+
+
 def test_interval_covers_the_truth_about_nineteen_times_in_twenty():
     rng = np.random.default_rng(0)
     hits = 0

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from rspipe.evaluate.config import GradientProbe as Settings
+from rspipe.evaluate.config import LinearProbing
 from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.probes.base import Images
 from rspipe.evaluate.probes.gradient import GradientProbe, Read, classifier
@@ -25,7 +25,7 @@ class LinearProbe(GradientProbe):
     )
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> LinearProbing:
         """Rates, batch and steps."""
         return self.what.linear
 

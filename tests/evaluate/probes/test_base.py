@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from rspipe.evaluate.config import AttentiveProbing, EfficientProbing, GradientProbe, What
+from rspipe.evaluate.config import AttentiveProbing, EfficientProbing, LinearProbing, What
 from rspipe.evaluate.probes import PROBES
 from rspipe.evaluate.probes.base import best_of, middle_of
 from rspipe.evaluate.probes.majority import MajorityProbe
 
 QUICK = {"epochs": 1, "min_steps": 10, "lr_grid": (4.0, 64.0)}
 WHAT = What(
-    linear=GradientProbe(**QUICK),
+    linear=LinearProbing(**QUICK),
     efficient=EfficientProbing(queries=4, **QUICK),
     attentive=AttentiveProbing(heads=2, **QUICK),
 )

@@ -7,7 +7,7 @@ import torch
 
 from rspipe.evaluate.config import AttentiveProbing as AttentiveSettings
 from rspipe.evaluate.config import EfficientProbing as EfficientSettings
-from rspipe.evaluate.config import GradientProbe as LinearSettings
+from rspipe.evaluate.config import LinearProbing as LinearSettings
 from rspipe.evaluate.config import What
 from rspipe.evaluate.probes import gradient
 from rspipe.evaluate.probes.attentive import AttentiveProbing
