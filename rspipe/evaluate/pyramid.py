@@ -17,7 +17,7 @@ encoder's final LayerNorm, which is not used.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rspipe.models.encoder import Encoder, run_block
@@ -45,6 +45,22 @@ def last_taps(depth: int) -> tuple[int, int, int, int]:
     of `Adapter`, so that nothing but the taps changes.
     """
     return (depth - 1,) * 4
+
+
+def level_of(sides_px: Float[Tensor, " n"], strides_px: Sequence[float]) -> Int[Tensor, " n"]:
+    """Say from which level a box of each side is read, 0 the finest.
+
+    Boxes of 14 to 28 strides of the finest level (56 to 112 px at stride 4), and smaller ones,
+    are read there, twice as large ones a level higher.
+
+    Args:
+        sides_px: square roots of the boxes' areas.
+        strides_px: of all levels, finest first.
+
+    Source: Lin et al. 2017 (FPN), arXiv:1612.03144, eq. 1, as mmdet rounds it.
+    """
+    octave = (sides_px / (14 * strides_px[0]) + 1e-6).log2().floor()
+    return octave.clamp(0, len(strides_px) - 1).long()
 
 
 class Pyramid(nn.Module):

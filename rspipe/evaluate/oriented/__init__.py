@@ -17,7 +17,7 @@ None of it was run against mmrotate (its builds are pinned to old CUDA); the tes
 IoU, NMS and RoIAlign to identities and to torchvision at θ = 0.
 """
 
-from rspipe.evaluate.oriented.detector import OrientedFound, OrientedObjects, OrientedRCNN
+from rspipe.evaluate.oriented.detector import OrientedRCNN
 from rspipe.evaluate.oriented.settings import OrientedSettings
 
-__all__ = ["OrientedFound", "OrientedObjects", "OrientedRCNN", "OrientedSettings"]
+__all__ = ["OrientedRCNN", "OrientedSettings"]

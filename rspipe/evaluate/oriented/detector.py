@@ -6,12 +6,13 @@ from typing import Protocol
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from rspipe.evaluate.detector_tuning.objects import Detector, Found, Objects
 from rspipe.evaluate.oriented.proposals import OrientedProposals
-from rspipe.evaluate.oriented.regions import OrientedFound, OrientedObjects, OrientedRegions
+from rspipe.evaluate.oriented.regions import OrientedRegions
 from rspipe.evaluate.oriented.settings import OrientedSettings
 
 
@@ -30,7 +31,7 @@ class FeaturePyramid(Protocol):
         """Turn normalised images into maps by level."""
 
 
-class OrientedRCNN(nn.Module):
+class OrientedRCNN(Detector):
     """A two-stage detector of oriented boxes; see the package for source and differences."""
 
     def __init__(
@@ -60,7 +61,7 @@ class OrientedRCNN(nn.Module):
         return maps
 
     def losses(
-        self, images: Float[Tensor, "B C H W"], objects: Sequence[OrientedObjects]
+        self, images: Float[Tensor, "B C H W"], objects: Sequence[Objects]
     ) -> dict[str, Tensor]:
         """Four losses whose sum is to be minimised.
 
@@ -80,10 +81,7 @@ class OrientedRCNN(nn.Module):
         return {**first, **second}
 
     @torch.no_grad()
-    def forward(self, images: Float[Tensor, "B C H W"]) -> list[OrientedFound]:
+    def forward(self, images: Float[Tensor, "B C H W"]) -> list[Found]:
         """Find objects."""
         levels = self.levels(images)
         return self.regions.detect(levels, self.proposals.propose(self.proposals(levels)))
-
-
-__all__ = ["FeaturePyramid", "OrientedFound", "OrientedObjects", "OrientedRCNN"]

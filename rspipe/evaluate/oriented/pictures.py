@@ -1,32 +1,22 @@
 """Images and their oriented objects, as a detector takes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image
+from jaxtyping import Float
 from torch import Tensor
 
 from rspipe.evaluate.average_precision import TrueBoxes
 from rspipe.evaluate.boxes.angles import regular
 from rspipe.evaluate.boxes.corners import from_horizontal, smallest_rectangles
-from rspipe.evaluate.oriented.regions import OrientedObjects
+from rspipe.evaluate.detector_tuning.objects import Objects
+from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_into
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import ImageRecord, ObjectBox
 
-Rgb = UInt8[np.ndarray, "H W 3"]
 Flip = Literal["none", "sideways", "upside_down", "both"]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image scaled for the detector, not yet padded, and what is to be learned from it."""
-
-    pixels: Rgb
-    objects: OrientedObjects
 
 
 def oriented_truth(
@@ -57,25 +47,6 @@ def _oriented(boxes: list[ObjectBox]) -> Float[Tensor, "n 5"]:
     return torch.stack(rows) if rows else torch.zeros(0, 5, dtype=torch.float64)
 
 
-def scale_into(image: Rgb, side_px: int) -> tuple[Rgb, float]:
-    """Scale an image so that its longer side is `side_px`, by one factor in x and y.
-
-    Bilinear, antialiased where it shrinks. Less than a pixel of the shorter side is cut off, so
-    that the factor is exact and turned boxes stay rectangles.
-
-    Returns:
-        The scaled image and the factor.
-    """
-    height, width = image.shape[:2]
-    factor = side_px / max(height, width)
-    size = max(1, int(height * factor + 1e-9)), max(1, int(width * factor + 1e-9))
-    if size == (height, width):
-        return image, 1.0
-    window = (0.0, 0.0, min(size[1] / factor, width), min(size[0] / factor, height))
-    scaled = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR, box=window)
-    return np.asarray(scaled), factor
-
-
 def to_learn(image: Rgb, truth: TrueBoxes, side_px: int, flip: Flip) -> Picture:
     """Scale and mirror an image with its objects; difficult ones are not learned."""
     pixels, factor = scale_into(image, side_px)
@@ -87,7 +58,7 @@ def to_learn(image: Rgb, truth: TrueBoxes, side_px: int, flip: Flip) -> Picture:
     if flip in ("upside_down", "both"):
         pixels, boxes = pixels[::-1], _mirrored(boxes, 1, height)
     labels = torch.from_numpy(truth.labels[kept])
-    return Picture(pixels, OrientedObjects(regular(boxes).float(), labels))
+    return Picture(pixels, Objects(regular(boxes).float(), labels))
 
 
 def _mirrored(boxes: Float[Tensor, "n 5"], axis: int, length: int) -> Float[Tensor, "n 5"]:
@@ -101,20 +72,3 @@ def draw_flip(rng: np.random.Generator, share: float) -> Flip:
     """Draw how an image is mirrored."""
     flips: tuple[Flip, ...] = ("sideways", "upside_down", "both")
     return flips[rng.integers(3)] if rng.random() < share else "none"
-
-
-def to_batch(
-    pictures: list[Rgb],
-    side_px: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    device: torch.device,
-) -> Float[Tensor, "B C side side"]:
-    """Standardise images and pad them, right and below, with 0 (the mean) to squares."""
-    batch = torch.zeros(len(pictures), len(mean), side_px, side_px, device=device)
-    offset, scale = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (mean, std))
-    for place, pixels in zip(batch, pictures, strict=True):
-        height, width = pixels.shape[:2]
-        values = torch.from_numpy(np.array(pixels, order="C")).to(device).permute(2, 0, 1).float()
-        place[:, :height, :width] = (values / 255 - offset) / scale
-    return batch

@@ -1,7 +1,6 @@
 """Second stage of Oriented R-CNN: what is in an oriented box, and where exactly."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,31 +10,11 @@ from torch import Tensor, nn
 from rspipe.evaluate.boxes.overlap import rotated_iou
 from rspipe.evaluate.boxes.roi_align import rotated_roi_align
 from rspipe.evaluate.boxes.suppression import rotated_nms
+from rspipe.evaluate.detector_tuning.objects import Found, Objects
 from rspipe.evaluate.oriented.assignment import assign, draw
 from rspipe.evaluate.oriented.coders import decode_deltas, encode_deltas
 from rspipe.evaluate.oriented.settings import RegionSettings
-
-_BIN_STRIDES = 14
-"""Boxes of 14 to 28 finest strides (56 to 112 px at stride 4) are read at the finest level."""
-
-
-@dataclass(frozen=True)
-class OrientedObjects:
-    """Objects of one image that are to be learned."""
-
-    boxes: Float[Tensor, "g 5"]
-    """cx, cy, w, h, θ in pixels and radians, le90."""
-    labels: Int[Tensor, " g"]
-
-
-@dataclass(frozen=True)
-class OrientedFound:
-    """Detections of one image, best first."""
-
-    boxes: Float[Tensor, "n 5"]
-    """As those of `OrientedObjects`."""
-    labels: Int[Tensor, " n"]
-    scores: Float[Tensor, " n"]
+from rspipe.evaluate.pyramid import level_of
 
 
 class RotatedPooler(nn.Module):
@@ -69,9 +48,7 @@ class RotatedPooler(nn.Module):
 
     def level_of(self, boxes: Float[Tensor, "n 5"]) -> Int[Tensor, " n"]:
         """Say which level each box is read from, 0 the finest."""
-        finest = next(iter(self.strides_px.values()))
-        octave = (boxes[:, 2:4].prod(dim=1).sqrt() / (_BIN_STRIDES * finest) + 1e-6).log2().floor()
-        return octave.clamp(0, len(self.strides_px) - 1).long()
+        return level_of(boxes[:, 2:4].prod(dim=1).sqrt(), list(self.strides_px.values()))
 
 
 class OrientedRegions(nn.Module):
@@ -121,7 +98,7 @@ class OrientedRegions(nn.Module):
         self,
         levels: Mapping[str, Float[Tensor, "B C h w"]],
         proposals: Sequence[Float[Tensor, "n 5"]],
-        objects: Sequence[OrientedObjects],
+        objects: Sequence[Objects],
     ) -> dict[str, Tensor]:
         """Cross-entropy and smooth L1 of drawn boxes, each over the number drawn.
 
@@ -141,7 +118,7 @@ class OrientedRegions(nn.Module):
         return {"region_classes": named / count, "region_boxes": placed / count}
 
     def _draw(
-        self, boxes: Float[Tensor, "n 5"], truth: OrientedObjects
+        self, boxes: Float[Tensor, "n 5"], truth: Objects
     ) -> tuple[Float[Tensor, "m 5"], Int[Tensor, " m"], Float[Tensor, "p 5"]]:
         """Draw boxes of an image: the boxes, their labels, and deltas of those with an object."""
         settings = self.settings
@@ -158,7 +135,7 @@ class OrientedRegions(nn.Module):
         self,
         levels: Mapping[str, Float[Tensor, "B C h w"]],
         proposals: Sequence[Float[Tensor, "n 5"]],
-    ) -> list[OrientedFound]:
+    ) -> list[Found]:
         """Name and place all proposals; keep the best of each class."""
         logits, deltas = self(levels, proposals)
         boxes = decode_deltas(torch.cat(list(proposals)), deltas)
@@ -167,9 +144,9 @@ class OrientedRegions(nn.Module):
         parts = zip(torch.split(boxes, counts), torch.split(scores, counts), strict=True)
         return [self._best(*part) for part in parts]
 
-    def _best(self, boxes: Float[Tensor, "n 5"], scores: Float[Tensor, "n K"]) -> OrientedFound:
+    def _best(self, boxes: Float[Tensor, "n 5"], scores: Float[Tensor, "n K"]) -> Found:
         place, label = (scores > self.settings.score_threshold).nonzero(as_tuple=True)
         found = scores[place, label]
         kept = rotated_nms(boxes[place], found, label, self.settings.nms_iou)
         kept = kept[: self.settings.kept]
-        return OrientedFound(boxes[place[kept]], label[kept], found[kept])
+        return Found(boxes[place[kept]], label[kept], found[kept])

@@ -8,10 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rspipe.evaluate.detector_tuning.settings import Count, DetectorTuning, Positive, Share
 from rspipe.recipe import Strict
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class ProposalSettings(Strict):
@@ -68,26 +66,11 @@ class OrientedSettings(Strict):
     regions: RegionSettings = RegionSettings()
 
 
-class OrientedTuning(Strict):
+class OrientedTuning(DetectorTuning):
     """Oriented R-CNN on the four-tap pyramid, encoder and detector trained together."""
 
-    img_px: Count | None = 800
-    """Side of the square that images are scaled into, a multiple of the patch; null: the
-    encoder's own. At another size its positions are interpolated."""
-    epochs: Count = 12
-    images_per_step: Count = 4
-    lr: Annotated[float, Field(gt=0)] = 1e-4
-    drops: tuple[Share, ...] = (8 / 12, 11 / 12)
-    """Shares of the training at which the rate falls to a tenth."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 500
-    """Linear, from a millionth of the rate."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Learning rate of a block over that of the block behind it."""
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Of the last block; falls linearly to 0 at the first."""
     flip_share: Annotated[float, Field(ge=0, le=1)] = 0.75
     """Of the training images: a third each is mirrored sideways, upside down, and both."""
-    frozen: bool = False
-    """Whether the encoder stays as it is and only adapter, neck and detector learn."""
+    most_norm: Positive | None = 35.0
+    """Gradients are clipped to it, as mmrotate's schedules do; null: they are not."""
     detector: OrientedSettings = OrientedSettings()

@@ -7,7 +7,7 @@ from torch import nn
 
 from rspipe.evaluate.boxes.angles import regular
 from rspipe.evaluate.boxes.overlap import rotated_iou
-from rspipe.evaluate.oriented import OrientedObjects
+from rspipe.evaluate.detector_tuning.objects import Objects
 from rspipe.models.encoder import seeded
 
 SIDE_PX = 64
@@ -64,7 +64,7 @@ def scenes(count, seed, objects_per_image=3):
                 continue
             boxes, labels = torch.cat([boxes, box]), [*labels, label]
             draw_box(image, box[0], torch.tensor([1.5, 1.0, 0.5]) * (1 if label == 0 else -1))
-        truth.append(OrientedObjects(boxes, torch.tensor(labels)))
+        truth.append(Objects(boxes, torch.tensor(labels)))
     return images, truth
 
 

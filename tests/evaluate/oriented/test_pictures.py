@@ -3,15 +3,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rspipe.evaluate.boxes.overlap import rotated_iou
 from rspipe.evaluate.oriented.pictures import (
     draw_flip,
     oriented_truth,
-    scale_into,
-    to_batch,
     to_learn,
 )
 from rspipe.readers.boxes import corners_from_angle, from_corners, horizontal
@@ -53,26 +49,6 @@ def test_objects_without_area_are_left_out():
     truth = oriented_truth(record(flat, line), CLASSES, (9, 9))
     assert (truth.boxes[:, 2:4] > 0).all()
     assert oriented_truth(record(), CLASSES, (9, 9)).boxes.shape == (0, 5)
-
-
-@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([32, 64, 224]))
-def test_the_longer_side_is_filled_and_the_shorter_one_fits(height, width, side):
-    scaled, factor = scale_into(np.zeros((height, width, 3), np.uint8), side)
-    assert max(scaled.shape[:2]) == side
-    assert factor == side / max(height, width)
-    want = np.array([height, width]) * factor
-    assert ((want - scaled.shape[:2] < 1) | (np.array(scaled.shape[:2]) == 1)).all()
-
-
-def test_scaling_keeps_places():
-    # A smooth field: its value at a pixel's centre, scaled, is that at the scaled centre.
-    y, x = np.mgrid[:90, :150] + 0.5
-    image = np.stack([x, y, 0 * x], axis=-1).astype(np.uint8)
-    scaled, factor = scale_into(image, 64)
-    y, x = (np.mgrid[: scaled.shape[0], : scaled.shape[1]] + 0.5) / factor
-    inner = slice(2, -2)
-    np.testing.assert_allclose(scaled[inner, inner, 0], x[inner, inner] - 0.5, atol=1.0)
-    np.testing.assert_allclose(scaled[inner, inner, 1], y[inner, inner] - 0.5, atol=1.0)
 
 
 @pytest.mark.parametrize("flip", ["none", "sideways", "upside_down", "both"])
@@ -120,12 +96,3 @@ def test_three_quarters_are_mirrored_in_equal_parts():
     for flip in ("none", "sideways", "upside_down", "both"):
         assert 900 < drawn.count(flip) < 1100
     assert {draw_flip(rng, 0.0) for _ in range(50)} == {"none"}
-
-
-def test_batches_are_standardised_and_padded_with_the_mean():
-    image = np.full((4, 8, 3), 255, np.uint8)
-    batch = to_batch([image, image[:, :2]], 8, (0.5,) * 3, (0.25,) * 3, torch.device("cpu"))
-    assert batch.shape == (2, 3, 8, 8)
-    assert (batch[0, :, :4] == 2).all()
-    assert not batch[0, :, 4:].any()
-    assert not batch[1, :, :, 2:].any()

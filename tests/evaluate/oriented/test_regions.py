@@ -1,7 +1,8 @@
 import torch
 
 from rspipe.evaluate.boxes.roi_align import rotated_roi_align
-from rspipe.evaluate.oriented.regions import OrientedObjects, OrientedRegions, RotatedPooler
+from rspipe.evaluate.detector_tuning.objects import Objects
+from rspipe.evaluate.oriented.regions import OrientedRegions, RotatedPooler
 from rspipe.evaluate.oriented.settings import RegionSettings
 from rspipe.models.encoder import seeded
 
@@ -40,10 +41,10 @@ def stage(**said):
         return OrientedRegions(4, STRIDES, 2, RegionSettings(hidden=16, bins=3, **said))
 
 
-TRUTH = OrientedObjects(
+TRUTH = Objects(
     torch.tensor([[60.0, 60, 50, 20, 0.6], [180, 90, 80, 60, -1.2]]), torch.tensor([1, 0])
 )
-NO_TRUTH = OrientedObjects(torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64))
+NO_TRUTH = Objects(torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64))
 
 
 def test_drawn_boxes_carry_label_and_deltas_of_the_object_they_overlap():

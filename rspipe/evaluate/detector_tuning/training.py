@@ -1,4 +1,4 @@
-"""Trains Oriented R-CNN on the pyramid of a copied encoder; killed, it goes on to the same weights.
+"""Trains a detector together with its encoder; killed, it goes on to the same weights.
 
 Which images a step sees and how they are mirrored are functions of the seed and the step alone;
 the generator that draws boxes and drops paths is kept in the checkpoint.
@@ -17,21 +17,18 @@ from torch import nn
 from tqdm import tqdm
 
 from rspipe.errors import RspipeError
+from rspipe.evaluate.detector_tuning.objects import Detector, Objects
+from rspipe.evaluate.detector_tuning.pictures import Picture, to_batch
+from rspipe.evaluate.detector_tuning.settings import DetectorTuning
 from rspipe.evaluate.drop_path import set_drop_path
 from rspipe.evaluate.layer_decay import layer_decay_groups
-from rspipe.evaluate.oriented.detector import OrientedRCNN
-from rspipe.evaluate.oriented.pictures import Picture, to_batch
-from rspipe.evaluate.oriented.settings import OrientedTuning
-from rspipe.evaluate.pyramid import Pyramid
 from rspipe.evaluate.resized import at_size
 from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
-from rspipe.models.encoder import Encoder, seeded
+from rspipe.models.encoder import Encoder
 
 CHECKPOINT_EVERY = 1000
 """Steps between checkpoints; a shorter training leaves none."""
 _WARMUP_START = 1e-6
-_MOST_NORM = 35.0
-"""Gradients are clipped to it, as mmrotate's schedules do."""
 _STEPS_AHEAD = 2
 _READERS = 4
 """Threads that decode images of coming steps; results do not depend on it."""
@@ -40,23 +37,22 @@ Draw = Callable[[int, np.random.Generator], Picture | None]
 """From the place of a training image and its draws to a picture; None: it cannot be read."""
 
 
-def build(encoder: Encoder, n_classes: int, settings: OrientedTuning, seed: int) -> OrientedRCNN:
-    """Put the detector on the pyramid of a copy of an encoder, whose positions learn too."""
+def copy_to_tune(encoder: Encoder, settings: DetectorTuning) -> Encoder:
+    """Copy an encoder at the detector's image size; all of it learns, positions too."""
     size = settings.img_px if settings.img_px is not None else encoder.config.img_px
     copy = at_size(encoder, size)
     copy.requires_grad_(not settings.frozen)
     if not settings.frozen:
         set_drop_path(copy.vit, settings.drop_path)
-    with seeded(seed):
-        return OrientedRCNN(Pyramid(copy), n_classes, settings.detector)
+    return copy
 
 
 def train_detector(
-    model: OrientedRCNN,
+    model: Detector,
     encoder: Encoder,
     draw: Draw,
     n_images: int,
-    settings: OrientedTuning,
+    settings: DetectorTuning,
     seed: int,
     checkpoint: Path,
 ) -> list[float]:
@@ -96,7 +92,7 @@ def train_detector(
             if pictures:
                 for group in optimiser.param_groups:
                     group["lr"] = settings.lr * group["lr_scale"] * lr_factor(step, steps, settings)
-                losses.append(_step(model, encoder, optimiser, pictures))
+                losses.append(_step(model, encoder, optimiser, pictures, settings.most_norm))
                 if not math.isfinite(losses[-1]):
                     raise RspipeError(f"detection: loss {losses[-1]} in step {step}; lower lr")
             if (step + 1) % CHECKPOINT_EVERY == 0:
@@ -105,7 +101,7 @@ def train_detector(
     return losses
 
 
-def lr_factor(step: int, steps: int, settings: OrientedTuning) -> float:
+def lr_factor(step: int, steps: int, settings: DetectorTuning) -> float:
     """Factor on the learning rate in a step, counted from 0: warm-up times drops."""
     passed = sum(step >= round(share * steps) for share in settings.drops)
     factor = 0.1**passed
@@ -115,10 +111,11 @@ def lr_factor(step: int, steps: int, settings: OrientedTuning) -> float:
 
 
 def _step(
-    model: OrientedRCNN,
+    model: Detector,
     encoder: Encoder,
     optimiser: torch.optim.Optimizer,
     pictures: list[Picture],
+    most_norm: float | None,
 ) -> float:
     device = encoder.vit.pos_embed.device
     config = encoder.config
@@ -126,18 +123,19 @@ def _step(
         [p.pixels for p in pictures], config.size_px[0], config.mean, config.std, device
     )
     objects = [
-        type(p.objects)(p.objects.boxes.to(device), p.objects.labels.to(device)) for p in pictures
+        Objects(p.objects.boxes.to(device), p.objects.labels.to(device)) for p in pictures
     ]
     loss = torch.stack(list(model.losses(images, objects).values())).sum()
     optimiser.zero_grad()
     torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(model.parameters(), _MOST_NORM)
+    if most_norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), most_norm)
     optimiser.step()
     return float(loss.detach())
 
 
 def _groups(
-    model: OrientedRCNN, encoder: Encoder, settings: OrientedTuning
+    model: Detector, encoder: Encoder, settings: DetectorTuning
 ) -> list[dict[str, Any]]:
     """Blocks by depth, then all that is new at full rate; biases and norms are not decayed."""
     groups = layer_decay_groups(
@@ -154,7 +152,7 @@ def _groups(
 
 
 def _batches(
-    draw: Draw, n_images: int, steps: range, settings: OrientedTuning, seed: int
+    draw: Draw, n_images: int, steps: range, settings: DetectorTuning, seed: int
 ) -> Iterator[list[Picture]]:
     """Yield the pictures of each step, made ahead by threads, in order of shuffled rounds."""
     orders: dict[int, np.ndarray] = {}

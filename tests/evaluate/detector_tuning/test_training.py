@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from rspipe.errors import RspipeError
-from rspipe.evaluate.oriented import training
-from rspipe.evaluate.oriented.pictures import Picture
+from rspipe.evaluate.detector_tuning import training
+from rspipe.evaluate.detector_tuning.pictures import Picture
+from rspipe.evaluate.detector_tuning.training import copy_to_tune, lr_factor, train_detector
+from rspipe.evaluate.oriented import OrientedRCNN
 from rspipe.evaluate.oriented.settings import OrientedTuning
-from rspipe.evaluate.oriented.training import build, lr_factor, train_detector
+from rspipe.evaluate.pyramid import Pyramid
+from rspipe.models.encoder import seeded
 from tests.evaluate.oriented.scenes import scenes
 from tests.evaluate.oriented.small import SMALL
 
@@ -26,9 +29,10 @@ NOWHERE = Path("no checkpoint")
 
 
 def trained(encoder, draw, settings=SETTINGS, seed=0, n_images=3, checkpoint=NOWHERE):
-    model = build(encoder, 2, settings, seed)
-    inner = model.pyramid.encoder
-    losses = train_detector(model, inner, draw, n_images, settings, seed, checkpoint)
+    copy = copy_to_tune(encoder, settings)
+    with seeded(seed):
+        model = OrientedRCNN(Pyramid(copy), 2, settings.detector)
+    losses = train_detector(model, copy, draw, n_images, settings, seed, checkpoint)
     return model, losses
 
 

@@ -1,0 +1,5 @@
+"""What detectors that train together with their encoder share, whatever boxes they find.
+
+A protocol adds a `Detector`, its settings, and how a data set's boxes are read, learned, drawn
+and scored: see `evaluator.TunedDetection`.
+"""
