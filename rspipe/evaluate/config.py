@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.published import Published
 from rspipe.evaluate.tokens import Norm
@@ -253,6 +254,7 @@ class What(Strict):
     segmentation: LinearSegmentation = LinearSegmentation()
     upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()
+    faster_rcnn: FasterRCNNTuning = FasterRCNNTuning()
     oriented: OrientedTuning = OrientedTuning()
     bootstrap: Bootstrap = Bootstrap()
 

@@ -18,6 +18,11 @@ from rspipe.evaluate.uncertainty import bootstrap
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import ImageRecord, Task
 
+COCO_CONVENTION = (
+    "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean "
+    "over classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"
+)
+
 
 class DenseDetection:
     """The dense head of `detector.py`, trained per fold on frozen tokens.
@@ -31,10 +36,7 @@ class DenseDetection:
     metric: ClassVar[str] = "AP50"
     reads: ClassVar[Gives] = "tokens"
     input_name: ClassVar[str] = "patch tokens, post-norm"
-    convention: ClassVar[str] = (
-        "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean "
-        "over classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"
-    )
+    convention: ClassVar[str] = COCO_CONVENTION
 
     def __init__(self, what: What, device: torch.device) -> None:
         self.what = what
@@ -65,7 +67,9 @@ class DenseDetection:
             )
             found += [self._detect(head, features, i, unit[i]) for i in fold.test.tolist()]
         tested = benchmark.tested.tolist()
-        scores = self._score([truth[i] for i in tested], found, benchmark.classes)
+        scores = coco_scores([truth[i] for i in tested], found, benchmark.classes, self.what)
+        scores.extra["n_objects"] = int(sum((~truth[i].difficult).sum() for i in tested))
+        scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
         scores.examples.extend(
             _example(benchmark, benchmark.records[i], truth[i], boxes)
             for i, boxes in list(zip(tested, found, strict=True))[:N_EXAMPLES]
@@ -85,17 +89,14 @@ class DenseDetection:
         boxes, labels, scores = detect(head, features.grids[image], self.settings, self.device)
         return FoundBoxes(boxes.double().numpy() * unit, labels.numpy(), scores.numpy())
 
-    def _score(
-        self, truth: list[TrueBoxes], found: list[FoundBoxes], classes: tuple[str, ...]
-    ) -> Scores:
-        precision = CocoAP(truth, found, len(classes))
-        estimates = bootstrap(
-            precision.score, len(truth), self.what.bootstrap.resamples, self.what.seed
-        )
-        scores = Scores.from_estimates(estimates, ("AP50", "AP", "AP75"), classes)
-        scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
-        scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
-        return scores
+
+def coco_scores(
+    truth: list[TrueBoxes], found: list[FoundBoxes], classes: tuple[str, ...], what: What
+) -> Scores:
+    """Score detections by COCO's AP50, then AP, AP75 and AP50 of every class."""
+    precision = CocoAP(truth, found, len(classes))
+    estimates = bootstrap(precision.score, len(truth), what.bootstrap.resamples, what.seed)
+    return Scores.from_estimates(estimates, ("AP50", "AP", "AP75"), classes)
 
 
 def true_boxes(
@@ -129,17 +130,20 @@ def _example(
     benchmark: Benchmark, record: ImageRecord, truth: TrueBoxes, found: FoundBoxes
 ) -> dict[str, Any]:
     """Boxes x0, y0, x1, y1 in pixels of the published image; the best twenty detections."""
-    names = benchmark.classes
+    told = described(found, benchmark.classes)
     return {
         "path": record.source_path,
-        "truth": [
-            {"label": names[k], "box": box.round(2).tolist()}
-            for k, box in zip(truth.labels, truth.boxes, strict=True)
-        ],
+        "truth": described(truth, benchmark.classes),
         "found": [
-            {"label": names[k], "score": round(float(score), 4), "box": box.round(2).tolist()}
-            for k, score, box in list(zip(found.labels, found.scores, found.boxes, strict=True))[
-                :20
-            ]
+            {**one, "score": round(float(score), 4)}
+            for one, score in list(zip(told, found.scores, strict=True))[:20]
         ],
     }
+
+
+def described(boxes: TrueBoxes | FoundBoxes, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Describe boxes by `label` and `box` x0, y0, x1, y1, for JSON."""
+    return [
+        {"label": classes[label], "box": box.round(2).tolist()}
+        for label, box in zip(boxes.labels, boxes.boxes, strict=True)
+    ]

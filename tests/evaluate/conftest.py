@@ -42,6 +42,10 @@ def recipe(run_folder, tmp_path):
                 **{"iterations": 20, "images_per_step": 4, "lr": 1e-3, "warmup_iterations": 2},
             },
             "detector": {"tiles": 1, "steps": 60, "images_per_step": 4},
+            "faster_rcnn": {
+                **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},
+                "detector": {"width": 16, "regions": {"hidden": 16, "score_threshold": 0.0}},
+            },
             "oriented": {
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},
                 "detector": {"width": 16, "regions": {"hidden": 16, "score_threshold": 0.0}},

@@ -126,9 +126,7 @@ class TunedDetection(ABC):
         batch = to_batch([pixels], config.size_px[0], config.mean, config.std, device)
         return self.to_published(tuned.detector(batch)[0], factor, (image.shape[0], image.shape[1]))
 
-    def _fit(
-        self, images: "_Images", fold: Fold, encoder: Encoder, checkpoint: Path
-    ) -> Tuned:
+    def _fit(self, images: "_Images", fold: Fold, encoder: Encoder, checkpoint: Path) -> Tuned:
         settings, seed = self.settings, self.what.seed
         benchmark = images.benchmark
         copy = copy_to_tune(encoder, settings)

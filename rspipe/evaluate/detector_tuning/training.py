@@ -122,9 +122,7 @@ def _step(
     images = to_batch(
         [p.pixels for p in pictures], config.size_px[0], config.mean, config.std, device
     )
-    objects = [
-        Objects(p.objects.boxes.to(device), p.objects.labels.to(device)) for p in pictures
-    ]
+    objects = [Objects(p.objects.boxes.to(device), p.objects.labels.to(device)) for p in pictures]
     loss = torch.stack(list(model.losses(images, objects).values())).sum()
     optimiser.zero_grad()
     torch.autograd.backward(loss)
@@ -134,9 +132,7 @@ def _step(
     return float(loss.detach())
 
 
-def _groups(
-    model: Detector, encoder: Encoder, settings: DetectorTuning
-) -> list[dict[str, Any]]:
+def _groups(model: Detector, encoder: Encoder, settings: DetectorTuning) -> list[dict[str, Any]]:
     """Blocks by depth, then all that is new at full rate; biases and norms are not decayed."""
     groups = layer_decay_groups(
         encoder.vit, encoder.config.depth, settings.layer_decay, settings.weight_decay

@@ -1,0 +1,30 @@
+"""Detectors of horizontal boxes that train with their encoder: Faster R-CNN.
+
+Faster R-CNN is torchvision's, brought to the released configuration of SelectiveMAE and MTP for
+DIOR, which is mmdet's. Closed, against torchvision's defaults:
+
+| part | torchvision | here, as mmdet |
+|---|---|---|
+| images | resized and standardised inside | come scaled, standardised as the encoder says |
+| anchors' sides | whole pixels, five sizes of 32 to 512 px | real-valued, 8 strides |
+| anchors' strides | image // map: 61 for 64 px at 800 px | the level's own |
+| an object's best anchors | learn it at any overlap | at IoU 0.3 |
+| box losses | smooth L1, β = 1/9 | L1, over the number of drawn boxes |
+| RoIAlign | not aligned, 2 × 2 samples | aligned, as many samples as a bin has cells |
+| proposals kept | 2,000 in training, 1,000 at test | 1,000; before NMS as torchvision's |
+| weights at the start | torch's defaults | FPN and linear layers Xavier, outputs normal |
+| labels | nothing is 0 | classes from 0 outside, so metrics see the data set's |
+
+Equal in both: IoU 0.7 / 0.3 and 0.5, 256 and 512 samples with half and a quarter positive, box
+deltas over 0.1, 0.1, 0.2, 0.2, a box per class, score 0.05, NMS 0.5, 100 detections per image.
+
+Left as torchvision has it: widths and heights are clamped upwards only (mmdet: both ways); boxes
+below 0.001 px (proposals) and 0.01 px (detections) go; where an image is not square, proposals
+may reach into its padding; random draws are torch's. And images without objects train, as
+background (mmdet leaves them out; DIOR has none). None of it was run against mmdet.
+"""
+
+from rspipe.evaluate.horizontal.faster_rcnn import FasterRCNN
+from rspipe.evaluate.horizontal.settings import FasterRCNNSettings
+
+__all__ = ["FasterRCNN", "FasterRCNNSettings"]

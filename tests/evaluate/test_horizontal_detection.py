@@ -1,0 +1,75 @@
+import dataclasses
+
+import pytest
+import torch
+
+from rspipe.catalog import card_for
+from rspipe.evaluate.base import PixelEvaluator
+from rspipe.evaluate.benchmarks import list_benchmark
+from rspipe.evaluate.config import Bootstrap, What
+from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
+from rspipe.evaluate.horizontal_detection import FasterRCNNDetection
+from rspipe.evaluate.splits import Fold
+from tests.evaluate.horizontal.small import SMALL
+from tests.evaluate.native_sets import write_boxes
+
+CPU = torch.device("cpu")
+QUICK = {
+    "img_px": 64,
+    "images_per_step": 4,
+    "warmup_steps": 5,
+    "layer_decay": 1.0,
+    "drop_path": 0.0,
+    "flip_share": 0.0,
+    "most_norm": 5.0,
+}
+
+
+def faster_rcnn(**said):
+    tuning = FasterRCNNTuning(**{**QUICK, "lr": 3e-3, "detector": SMALL, **said})
+    return FasterRCNNDetection(What(faster_rcnn=tuning, bootstrap=Bootstrap(resamples=10)), CPU)
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    write_boxes(tmp_path / "lamps", count=4)
+    return list_benchmark(tmp_path / "lamps", card_for(tmp_path / "lamps"), What())
+
+
+def by_heart(benchmark):
+    train = benchmark.folds[0].train
+    return dataclasses.replace(benchmark, folds=(Fold(train, train),))
+
+
+def test_few_images_are_learned_by_heart(benchmark, tiny_encoder, tmp_path):
+    scores = faster_rcnn(epochs=80).run_on_pixels(by_heart(benchmark), tiny_encoder, tmp_path)
+    assert scores.value > 0.9
+    assert scores.extra["n_objects"] == 4
+    assert set(scores.extra) >= {"AP", "AP75", "n_detections"}
+    # Boxes come back in pixels of the image: 64 x 32, scaled into 64.
+    first = scores.examples[0]
+    record = benchmark.records[benchmark.folds[0].train[0]]
+    (true,) = record.annotation.boxes
+    assert first["truth"] == [{"label": "lamp", "box": [true.x0, true.y0, true.x1, true.y1]}]
+    assert first["found"][0]["box"] == pytest.approx(first["truth"][0]["box"], abs=3)
+
+
+def test_unreadable_images_are_noted_and_do_not_count(benchmark, tiny_encoder, tmp_path):
+    path = benchmark.records[int(benchmark.folds[0].test[0])].source_path
+    (tmp_path / "lamps" / path).write_bytes(b"no image")
+    scores = faster_rcnn(epochs=1).run_on_pixels(benchmark, tiny_encoder, tmp_path)
+    assert set(scores.unreadable) == {path}
+    assert scores.extra["n_objects"] == 3
+
+
+def test_it_says_its_convention_and_its_dials_are_the_protocol_s():
+    evaluator = FasterRCNNDetection(What(), CPU)
+    assert isinstance(evaluator, PixelEvaluator)
+    assert "101 recalls" in evaluator.convention
+    assert "not VOC07" in evaluator.convention
+    settings = evaluator.settings
+    assert (settings.img_px, settings.epochs, settings.images_per_step) == (800, 12, 4)
+    assert (settings.lr, settings.weight_decay, settings.warmup_steps) == (1e-4, 0.05, 500)
+    assert settings.drops == (8 / 12, 11 / 12)
+    assert (settings.layer_decay, settings.drop_path, settings.flip_share) == (0.9, 0.1, 0.5)
+    assert settings.most_norm is None
