@@ -53,7 +53,8 @@ class Batches:
         rank: of this process.
         world: processes that share each step.
         with_regions: give the tiles' masks too, cut and turned as the images are.
-        pin: put images and regions into page-locked memory, for copies to a GPU that do not wait.
+        pin: put images and regions into page-locked memory, for copies to a GPU that do not wait;
+            keep a batch until its copy is done, for its memory is used again.
 
     Raises:
         RunError: the images of a step cannot be shared evenly.
@@ -151,10 +152,9 @@ class Batches:
     def _memory(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
         if not self._pin:
             return np.empty(shape, dtype)  # in huge pages, unlike torch's: a tenth of the time
-        pinned: np.ndarray = torch.empty(
-            shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True
-        ).numpy()
-        return pinned
+        size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        pinned = torch.empty(size_bytes, dtype=torch.uint8, pin_memory=True)
+        return pinned.numpy().view(dtype).reshape(shape)
 
     def _fill(self, batch: Batch, part: slice, choose: "_Choose") -> None:
         """Make the views of a part of a batch where they belong."""

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 import simplejpeg
+import torch
 from PIL import Image
 
 from rspipe.errors import RunError, UnreadableImage
@@ -181,6 +182,29 @@ def test_a_run_that_stops_early_leaves_no_thread_waiting(what):
     ahead.close()
     with warnings.catch_warnings(), pytest.raises(StopIteration):
         next(ahead)
+
+
+def test_pinned_memory_holds_the_same_batch(what, monkeypatch):
+    plain = Batches(FakeCorpus, what, how(), with_regions=True).make(0)
+    empty, asked = torch.empty, []
+
+    def unpinned(*size, pin_memory, **options):
+        asked.append(pin_memory)
+        return empty(*size, **options)
+
+    monkeypatch.setattr("rspipe.train.data.torch.empty", unpinned)
+    pinned = Batches(FakeCorpus, what, how(), with_regions=True, pin=True).make(0)
+    assert asked == [True, True]
+    assert_equal(pinned, plain)
+
+
+@pytest.mark.gpu
+def test_batches_lie_in_page_locked_memory(what):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    batch = Batches(FakeCorpus, what, how(), with_regions=True, pin=True).make(0)
+    assert torch.from_numpy(batch.images).is_pinned()
+    assert torch.from_numpy(batch.regions).is_pinned()
 
 
 def test_ranks_of_a_machine_share_its_cores(monkeypatch):
