@@ -19,7 +19,6 @@ class Protocols(Strict):
     """Which protocols judge which task: keys of the EVALUATORS table."""
 
     classification: tuple[str, ...] = (
-        "majority",
         "knn",
         "knn_white",
         "logistic",
@@ -27,6 +26,7 @@ class Protocols(Strict):
         "efficient",
         "attentive",
         "few_shot",
+        "majority",
     )
     segmentation: tuple[str, ...] = ("linear",)
     detection: tuple[str, ...] = ("linear_detector",)
