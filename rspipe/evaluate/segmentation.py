@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from tqdm import tqdm
 
-from rspipe.errors import RecipeError, UnreadableImage
+from rspipe.errors import RecipeError
 from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning, What
@@ -64,13 +64,14 @@ class _Segmentation(ABC):
 
         Raises:
             UndefinedScore: no image of a part can be read with its mask.
+            RecipeError: no image to be submitted, told before anything is trained.
         """
+        hidden = self.hidden_images(benchmark)
         pixels = LabelledPixels(benchmark, self.settings.longest_px)
         tally = _Tally(pixels.legend.classes)
-        losses: list[float] = []
         checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
         for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
-            model, losses = self._fit(pixels, fold.train, encoder, checkpoint)
+            model = self._fit(pixels, fold.train, encoder, checkpoint)
             colours = self._colours(pixels, fold.train)
             for i in tqdm(fold.test.tolist(), f"{benchmark.name}: predict", leave=False,
                           disable=None):  # fmt: skip
@@ -82,8 +83,9 @@ class _Segmentation(ABC):
         if not tally.counts:
             raise UndefinedScore("no test image can be read with its mask")
         scores = tally.score(self.what, self.settings.groups)
-        scores.extra["network"] = self._describe(model, losses)
-        scores.extra.update(self._submit(pixels, encoder, work))
+        scores.extra["network"] = self._describe(model)
+        if hidden:
+            scores.extra["submission"] = self._submit(pixels, hidden, encoder, work)
         scores.unreadable.update(pixels.faults)
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
@@ -97,7 +99,7 @@ class _Segmentation(ABC):
         train: Int[np.ndarray, " n"],
         encoder: Encoder,
         checkpoint: Path,
-    ) -> tuple[Segmenter, list[float]]:
+    ) -> Segmenter:
         positions = pixels.readable(train)
         if not positions:
             raise UndefinedScore("no train image can be read with its mask")
@@ -109,7 +111,7 @@ class _Segmentation(ABC):
             pair: Pair = pixels.read(positions[image]).for_training()
             return draw_crop(pair.image, pair.mask, side, self.settings, rng)
 
-        losses = train_segmenter(
+        train_segmenter(
             model,
             draw,
             len(positions),
@@ -118,18 +120,19 @@ class _Segmentation(ABC):
             checkpoint,
             self.auxiliary_weight,
         )
-        return model, losses
+        return model
 
     def _colours(self, pixels: LabelledPixels, train: Int[np.ndarray, " n"]) -> ColourTable:
-        pairs = (pixels.read(i).for_training() for i in pixels.readable(train))
-        return ColourTable(pairs, len(pixels.legend.classes))
+        pairs = (pixels.try_read(i) for i in train.tolist())
+        readable = (pair.for_training() for pair in pairs if pair is not None)
+        return ColourTable(readable, len(pixels.legend.classes))
 
     @property
     def auxiliary_weight(self) -> float:
         """Of a second loss."""
         return 0.0
 
-    def _describe(self, model: Segmenter, losses: list[float]) -> dict[str, Any]:
+    def _describe(self, model: Segmenter) -> dict[str, Any]:
         return {
             "parameters": {
                 "encoder": count_parameters(model.encoder),
@@ -137,12 +140,30 @@ class _Segmentation(ABC):
                 "head": count_parameters(model.head),
             },
             "window_px": model.encoder.config.size_px[0],
-            "last_loss": losses[-1] if losses else None,
         }
 
-    def _submit(self, pixels: LabelledPixels, encoder: Encoder, work: Path) -> dict[str, Any]:
-        """Write a submission where the protocol has one; say what was written."""
-        return {}
+    def hidden_images(self, benchmark: Benchmark) -> list[str]:
+        """Paths of images without public masks whose prediction is to be submitted."""
+        return []
+
+    def _submit(
+        self, pixels: LabelledPixels, paths: list[str], encoder: Encoder, work: Path
+    ) -> dict[str, Any]:
+        """Train again, on the scored images too, and write what the server takes."""
+        benchmark = pixels.benchmark
+        checkpoint = work / "submission.pt"
+        model = self._fit(pixels, benchmark.used(), encoder, checkpoint)
+        archive = work / "submission.zip"
+
+        def predictions() -> Iterator[tuple[str, ClassMask]]:
+            for path in tqdm(paths, f"{benchmark.name}: submission", leave=False, disable=None):
+                # An unreadable image ends the run: the server wants all of them.
+                image = pixels.image(path)
+                yield path, predict(model, image, pixels.size_px(path), self.settings)
+
+        count = write_submission(predictions(), archive)
+        checkpoint.unlink(missing_ok=True)
+        return {"file": str(archive), "n": count}
 
 
 class LinearSegmentationProbe(_Segmentation):
@@ -185,34 +206,23 @@ class UPerNetSegmentation(_Segmentation):
         """Put UPerNet on the four taps of a copy of an encoder."""
         return upernet_segmenter(encoder, n_classes, self.settings)
 
-    def _submit(self, pixels: LabelledPixels, encoder: Encoder, work: Path) -> dict[str, Any]:
+    def hidden_images(self, benchmark: Benchmark) -> list[str]:
+        """Paths of the submission split.
+
+        Raises:
+            RecipeError: the recipe names a split without such images.
+        """
         split = self.settings.submission_split
         if split is None:
-            return {}
-        benchmark = pixels.benchmark
+            return []
         paths = [r.source_path for r in benchmark.unlabelled if r.split == split]
         if not paths:
+            splits = sorted({str(record.split) for record in benchmark.unlabelled})
             raise RecipeError(
                 f"what.upernet.submission_split={split}: {benchmark.name} has no image without "
-                "a mask in that split"
+                f"a mask in that split; it has some in {splits}"
             )
-        checkpoint = work / "submission.pt"
-        model, _ = self._fit(pixels, benchmark.used(), encoder, checkpoint)
-        archive = work / "submission.zip"
-
-        def predictions() -> Iterator[tuple[str, ClassMask]]:
-            for path in tqdm(paths, f"{benchmark.name}: submission", leave=False, disable=None):
-                try:
-                    image = pixels.image(path)
-                except (UnreadableImage, OSError) as error:
-                    raise RecipeError(
-                        f"{path}: unreadable, and the server wants every image: {error}"
-                    ) from error
-                yield path, predict(model, image, image.shape[:2], self.settings)
-
-        count = write_submission(predictions(), archive)
-        checkpoint.unlink(missing_ok=True)
-        return {"submission": {"file": str(archive), "split": split, "n": count}}
+        return paths
 
 
 class _Tally:

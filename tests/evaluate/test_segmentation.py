@@ -7,6 +7,7 @@ import torch
 
 from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
+from rspipe.evaluate import segmentation
 from rspipe.evaluate.base import EvalResult
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import What
@@ -132,9 +133,12 @@ def test_submission_has_every_image_of_the_split(recipe, tiny_encoder, tmp_path)
     assert not (tmp_path / "work" / "submission.pt").exists()
 
 
-def test_submission_of_a_split_that_is_not_there_is_an_error(recipe, roofs, tiny_encoder, tmp_path):
+def test_submission_of_a_split_that_is_not_there_is_an_error(
+    recipe, roofs, tiny_encoder, tmp_path, monkeypatch
+):
     upernet = {**what_of(recipe, roofs).upernet.model_dump(), "submission_split": "hidden"}
     what = what_of(recipe, roofs, upernet={**upernet, "iterations": 1})
+    monkeypatch.setattr(segmentation, "train_segmenter", None)  # told before anything is trained
     with pytest.raises(RecipeError, match="submission_split=hidden"):
         UPerNetSegmentation(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
 

@@ -55,9 +55,9 @@ def test_loveda_trains_on_train_scores_val_and_parts_town_and_country(run, tmp_p
         }
         assert row.per_class["building"] > 0.8
         assert not row.per_class["forest"]  # none in the truth: no score, or 0 where predicted
-    assert "published: loveda  SelectiveMAE ViT-L, OpticalRS-13M  mIoU 0.5392" in (
-        capsys.readouterr().out
-    )
+    told = capsys.readouterr().out
+    assert "floors of loveda: majority_class mIoU 0." in told
+    assert "published: loveda  SelectiveMAE ViT-L, OpticalRS-13M  mIoU 0.5392" in told
 
 
 def test_loveda_s_submission_is_what_its_server_takes(run, tmp_path):

@@ -11,7 +11,7 @@ from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.footprints import draw_footprints
 from rspipe.evaluate.masks import ClassMask, MaskLegend
 from rspipe.evaluate.segment.crops import Rgb, scaled_to
-from rspipe.io.images import decode, to_rgb
+from rspipe.io.images import decode, read_facts, to_rgb
 from rspipe.schema import ImageRecord
 
 CACHE_BYTES = 512 * 2**20
@@ -112,6 +112,16 @@ class LabelledPixels:
         """
         pixels = to_rgb(decode(self.benchmark.storage.read_bytes(path), path))
         return scaled_to(pixels, self.longest_px)
+
+    def size_px(self, path: str) -> tuple[int, int]:
+        """Height and width of an image as published.
+
+        Raises:
+            UnreadableImage: its header cannot be read.
+            OSError: it cannot be read from storage.
+        """
+        facts = read_facts(self.benchmark.storage.read_bytes(path), path)
+        return facts.height, facts.width
 
 
 def shrink(mask: ClassMask, height: int, width: int) -> ClassMask:

@@ -27,6 +27,8 @@ def test_images_are_scaled_and_masks_are_as_published(roofs):
     assert pair.mask.shape == (32, 32)
     assert set(np.unique(pair.mask)) == {0, 1, IGNORE}
     assert pair.for_training().mask.shape == (16, 16)
+    source = labelled(roofs, longest_px=16)
+    assert source.size_px(source.benchmark.records[0].source_path) == (32, 32)
 
 
 def test_shrinking_invents_no_class():
