@@ -95,8 +95,6 @@ class Groups:
         self._dropped_in_use: set[int] = set()
         self._has_warned = False
         self._lock = threading.Lock()
-        self.reads = 0
-        """Row groups read so far."""
 
     @property
     def size_bytes(self) -> int:
@@ -125,9 +123,12 @@ class Groups:
             reading.set_exception(error)
             raise
         with self._lock:
+            is_again = index in self._dropped_in_use
             self._keep(index, group)
             del self._reading[index]
         reading.set_result(group)
+        if is_again:
+            self._warn()
         return group
 
     def keep_only(self, used: Set[int]) -> None:
@@ -138,17 +139,18 @@ class Groups:
             self._dropped_in_use &= used
 
     def _keep(self, index: int, group: Group) -> None:
-        self.reads += 1
-        if index in self._dropped_in_use and not self._has_warned:
-            self._has_warned = True
-            warnings.warn(
-                f"the shuffle mixes more row groups than how.cache_bytes={self._most_bytes} holds, "
-                "so they are read again and again; raise it, or lower what.shuffle_window_blocks",
-                stacklevel=2,
-            )
         self._kept[index] = group
         size = sum(group.size_bytes for group in self._kept.values())
         while size > self._most_bytes and len(self._kept) > 1:
             dropped, old = self._kept.popitem(last=False)
             self._dropped_in_use.add(dropped)
             size -= old.size_bytes
+
+    def _warn(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"the shuffle mixes more row groups than how.cache_bytes={self._most_bytes} holds, "
+                "so they are read again and again; raise it, or lower what.shuffle_window_blocks",
+                stacklevel=2,
+            )

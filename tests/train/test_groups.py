@@ -54,6 +54,34 @@ def test_memory_is_bounded_and_reading_again_is_said():
     groups.get(1)  # warns once
 
 
+def test_threads_that_waited_for_a_read_that_failed_are_told():
+    class Slow(FakeCorpus):
+        def group(self, index, columns):
+            self.groups_read.append(index)
+            started.set()
+            go_on.wait()
+            raise OSError("disk gone")
+
+    started, go_on, told = threading.Event(), threading.Event(), []
+    groups = Groups(Slow(), False, 10**9)
+
+    def ask():
+        try:
+            groups.get(0)
+        except OSError as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads[0].start()
+    started.wait()
+    for thread in threads[1:]:
+        thread.start()
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert told == ["disk gone"] * 4
+
+
 def test_group_that_cannot_be_read_is_an_error_each_time():
     class Broken(FakeCorpus):
         def group(self, index, columns):
