@@ -59,6 +59,11 @@ class Launched:
         return dict(zip(self.names, self.values.read(), strict=True))
 
 
+def lag_of(device: torch.device) -> int:
+    """Say how many steps a device may be behind the host when their numbers are read."""
+    return 1 if device.type == "cuda" else 0
+
+
 def is_sound(values: dict[str, float]) -> bool:
     """Whether a step could be used."""
     return math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])
@@ -109,6 +114,6 @@ def refuse(
     whose = f"of {named}{more}" if named else "each image's loss is finite, the gradient is not"
     return RunError(
         f"step {step}: loss {values['loss']}, gradient norm {values['grad_norm']}: {whose}; all "
-        f"images of the step are in {path}; weights and checkpoints are as before it; look at the "
-        "tiles, lower what.base_lr, or set what.precision=fp32"
+        f"images of the step are in {path}; the step was left out and no checkpoint holds it; look "
+        "at the tiles, lower what.base_lr, or set what.precision=fp32"
     )

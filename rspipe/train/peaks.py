@@ -73,6 +73,8 @@ def measure(device: torch.device, precision: Precision) -> Peak:
         torch.mm(a, a)
         _finish(device)
         seconds.append(time.perf_counter() - start)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)  # of the run, not of this
     best = 2 * side**3 / min(seconds)
     return Peak(
         best, f"measured: best of {_TRIES} products of {side} x {side} {precision} matrices"

@@ -61,10 +61,6 @@ class Run:
         self.loss = float("nan")
         state = load_checkpoint(folder.checkpoints)
         self.objective = self._build(is_new=state is None)
-        self.forward = Forward(self.objective, self.how, self.precision, world)
-        self.optimiser = make_optimiser(self.objective, self.what)
-        decay = self.what.ema_decay
-        self.average = Average(self.objective.encoder, decay) if decay is not None else None
         self.batches = Batches(
             lambda: Corpus.open(self.recipe.corpus),
             self.what,
@@ -74,6 +70,10 @@ class Run:
             with_regions=self.objective.needs_regions,
             pin=self.device.type == "cuda",
         )
+        self.forward = Forward(self.objective, self.how, self.precision, world)
+        self.optimiser = make_optimiser(self.objective, self.what)
+        decay = self.what.ema_decay
+        self.average = Average(self.objective.encoder, decay) if decay is not None else None
         self.peak_lr = absolute_lr(
             self.what.base_lr, self.what.images_per_step, self.objective.lr_scale
         )

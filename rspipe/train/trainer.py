@@ -19,7 +19,7 @@ from rspipe.train.data import Batch
 from rspipe.train.distributed import join
 from rspipe.train.hardware import attending, computing, resolve_precision
 from rspipe.train.hooks import Hook, due_hooks
-from rspipe.train.launched import Copied, Launched, Share, is_sound, refuse
+from rspipe.train.launched import Copied, Launched, Share, is_sound, lag_of, refuse
 from rspipe.train.logging import MetricsLog
 from rspipe.train.optimiser import set_rate
 from rspipe.train.run import Run
@@ -27,9 +27,6 @@ from rspipe.train.run_folder import RunFolder
 from rspipe.train.schedule import learning_rate
 from rspipe.train.signals import Stop, stopping
 from rspipe.train.sinks import SINKS, RunLabel
-
-# Steps that a GPU may be behind the host when their numbers are read.
-_LAG = 1
 
 
 def pretrain(recipe: PretrainRecipe, hooks: Sequence[Hook] = ()) -> Path:
@@ -88,7 +85,7 @@ class Training:
         self.hooks = hooks
         self.stop = stop
         self._under_way: deque[Launched] = deque()
-        self._lag = _LAG if run.device.type == "cuda" else 0
+        self._lag = lag_of(run.device)
 
     def go(self) -> None:
         """Do the remaining steps.
@@ -110,7 +107,7 @@ class Training:
                     values = self._settle(0 if self._is_due() else self._lag)
                 self._show(bar)
                 self._record(log, values)
-                if self._must_stop(values):
+                if run.done < steps and self._must_stop(values):
                     self._leave()
 
     def _step(self, batch: Batch) -> Launched:

@@ -2,13 +2,20 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from rspipe.corpus.reader import Corpus
+from rspipe.errors import RunError
 from rspipe.models.encoder import Encoder
 from rspipe.train.checkpoint import load_checkpoint
+from rspipe.train.config import PretrainHow
+from rspipe.train.distributed import World, chooses_fsdp2
 from rspipe.train.logging import read_metrics
+from rspipe.train.run import Run
+from rspipe.train.run_folder import RunFolder
 from rspipe.train.trainer import pretrain
 from tests.train.alike import assert_alike
 from tests.train.fakes import FakeCorpus
@@ -123,3 +130,20 @@ def test_all_processes_refuse_a_loss_that_one_of_them_finds(two, how):
     assert len(note["images"]) == 8
     assert f"id-{PLANTED}" in main[f"poisoned_{how}"]
     assert other[f"poisoned_{how}"] == "1"
+
+
+@pytest.mark.parametrize(("total_memory", "sharded"), [(10**9, False), (10**3, True)])
+def test_weights_are_shared_out_when_they_would_fill_a_gpu(monkeypatch, total_memory, sharded):
+    properties = SimpleNamespace(total_memory=total_memory)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    world = World(torch.device("cuda"), size=2)
+    model = torch.nn.Linear(100, 100)
+    assert chooses_fsdp2(model, PretrainHow(), world) == sharded
+    assert not chooses_fsdp2(model, PretrainHow(parallel="ddp"), world)
+    assert not chooses_fsdp2(model, PretrainHow(), World(torch.device("cpu"), size=2))
+
+
+def test_step_that_cannot_be_shared_evenly_is_refused(tmp_path):
+    folder = RunFolder(recipe(tmp_path / "run", images_per_step=9), "corpus")
+    with pytest.raises(RunError, match="9"):
+        Run(folder, World(torch.device("cpu"), size=2))

@@ -16,11 +16,13 @@ from rspipe.objectives.dmjd import DMJDConfig
 from rspipe.train import trainer
 from rspipe.train.checkpoint import load_checkpoint
 from rspipe.train.config import InitFrom
+from rspipe.train.data import Batches
 from rspipe.train.logging import read_metrics
 from rspipe.train.run_folder import RunFolder
 from rspipe.train.trainer import Training, pretrain
 from tests.train.alike import assert_alike, losses, weights
 from tests.train.conftest import TINY
+from tests.train.fakes import FakeCorpus
 
 pytestmark = pytest.mark.usefixtures("corpus")
 
@@ -243,34 +245,53 @@ def dmjd_terms(config):
     return objective(images, objective.plan(images, 0.0, Draws(0, torch.zeros(1).long()))).terms
 
 
-def test_loss_that_is_not_finite_names_the_planted_tile(make_recipe, monkeypatch, tmp_path):
+@pytest.mark.parametrize("lag", [0, 2])
+def test_loss_that_is_not_finite_names_the_planted_tile(make_recipe, monkeypatch, tmp_path, lag):
+    how = {"checkpoint_every_steps": 5, "log_every_steps": 5, "images_per_device": 3}
+    recipe = make_recipe(how=how)
+    row = int(Batches(FakeCorpus, recipe.what, recipe.how).make(7).rows[4])
     original = Training._pass
 
     def spoilt(training, batch, cut):
         step = original(training, batch, cut)
-        planted = torch.from_numpy(batch.rows[cut] == 17)
+        planted = torch.from_numpy(batch.rows[cut] == row) & (training.run.done == 7)
         per_image = step.loss_per_image.masked_fill(planted, float("inf"))
         return Step(per_image.mean(), per_image, step.terms)
 
     monkeypatch.setattr(Training, "_pass", spoilt)
-    how = {"checkpoint_every_steps": 1, "images_per_device": 3}
-    with pytest.raises(RunError, match="id-17"):
-        pretrain(make_recipe(how=how, steps=40))
+    monkeypatch.setattr(trainer, "lag_of", lambda device: lag)
+    with pytest.raises(RunError, match=rf"step 7: loss inf.*of id-{row};"):
+        pretrain(recipe)
     folder = tmp_path / "run"
     note = json.loads((folder / "nonfinite.json").read_text())
-    planted = {"tile_id": "id-17", "corpus_row": 17, "loss": "inf"}
-    assert note["offending"] == [planted]
+    assert note["step"] == 7
+    assert note["offending"] == [{"tile_id": f"id-{row}", "corpus_row": row, "loss": "inf"}]
     assert len(note["images"]) == 8
     assert not (folder / "manifest.json").exists()
     state = load_checkpoint(folder / "checkpoint")
-    if note["step"]:
-        assert state["step"] == note["step"]
-        assert all(v.isfinite().all() for v in state["objective"].values())
+    assert state["step"] == 5
+    assert all(v.isfinite().all() for v in state["objective"].values())
+
+
+def test_numbers_that_are_read_late_are_the_same(make_recipe, monkeypatch):
+    at_once = pretrain(make_recipe(out="at_once"))
+    monkeypatch.setattr(trainer, "lag_of", lambda device: 2)
+    late = pretrain(make_recipe(out="late", how={"log_every_steps": 5}))
+    assert_same_bits(weights(at_once), weights(late))
+    lines = {line["step"]: line["loss"] for line in read_metrics(at_once)}
+    assert [(m["step"], m["loss"]) for m in read_metrics(late)] == [
+        (step, lines[step]) for step in (5, 10, 12)
+    ]
+
+
+def test_run_asked_to_stop_at_its_last_step_ends(make_recipe, monkeypatch):
+    Interrupt(monkeypatch, 12, signal.SIGTERM)
+    assert (pretrain(make_recipe()) / "manifest.json").is_file()
 
 
 def test_compiled_forward_is_compiled_once(make_recipe, monkeypatch):
     plain = pretrain(make_recipe(out="plain"))
-    counter = CompileCounterWithBackend("aot_eager")
+    counter = CompileCounterWithBackend("eager")
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
     torch._dynamo.reset()
     compiled = pretrain(make_recipe(out="compiled", how={"compile": True}))
