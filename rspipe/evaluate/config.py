@@ -278,7 +278,9 @@ class EvalRecipe(Strict):
 
     name: str
     encoder: str
-    """Folder of a pre-training run."""
+    """Folder of a pre-training run, of `rspipe weights import`, or of Hugging Face."""
+    beside: dict[str, str] = Field(default_factory=dict)
+    """Further encoders to judge in the same table: label and folder."""
     data: str
     """Folder whose subfolders are data sets in their published layouts."""
     benchmarks: Literal["auto"] | tuple[str, ...] = "auto"

@@ -1,12 +1,18 @@
 """What is judged: encoders, and the floors that any encoder has to beat."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import typer
 from jaxtyping import Float, UInt8
 
-from rspipe.models.encoder import Encoder
+from rspipe.errors import RecipeError
+from rspipe.models.encoder import CARD_FILE, WEIGHTS_FILE, Encoder
+from rspipe.models.importing import import_encoder
+from rspipe.models.shapes import RGB
 from rspipe.recipe import fingerprint
 
 Gives = Literal["tokens", "vectors", "labels"]
@@ -69,3 +75,41 @@ class Judged:
         if isinstance(self.encoder, Encoder):
             return frozenset({"tokens", "vectors"})
         return frozenset({"vectors" if isinstance(self.encoder, ImageStatistics) else "labels"})
+
+
+def open_encoder(place: str) -> Judged:
+    """Read an encoder: of a run, of a Hugging Face folder, or of a weights file that says enough.
+
+    How many tensors matched is printed; nothing is loaded that does not match wholly.
+
+    Args:
+        place: a folder or a file.
+
+    Raises:
+        RecipeError: it reads other bands than red, green and blue, in this order.
+        WeightsError: it is not whole, or does not say all that must be known to feed it (then
+            `rspipe weights import` makes a folder of it that does).
+    """
+    path = Path(place)
+    is_ours = path.is_dir() and (path / CARD_FILE).is_file()
+    encoder = Encoder.load(path) if is_ours or not path.exists() else import_encoder(path)
+    if encoder.config.bands != RGB:
+        raise RecipeError(
+            f"encoder={place} reads the bands {', '.join(encoder.config.bands)}; benchmarks are "
+            f"{', '.join(RGB)}. Reorder its bands with `rspipe weights import --bands`"
+        )
+    matched = len(encoder.report.matched) if encoder.report else 0
+    total = encoder.report.total if encoder.report else 0
+    typer.echo(f"  encoder {place}: {matched} of {total} tensors matched")
+    weights = path / WEIGHTS_FILE
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if is_ours else of_memory(encoder)
+    return Judged(encoder, sha256)
+
+
+def of_memory(encoder: Encoder) -> str:
+    """Hash shape, statistics and all weights in memory, by name: for what is no file of ours."""
+    digest = hashlib.sha256(encoder.config.model_dump_json().encode())
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

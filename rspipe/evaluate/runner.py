@@ -1,6 +1,5 @@
 """Runs an evaluation recipe: benchmarks x protocols x encoders, one finished cell at a time."""
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -20,13 +19,20 @@ from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
 from rspipe.evaluate.contamination import Contamination, Exposure, corpus_of_run
-from rspipe.evaluate.encoders import Gives, ImageStatistics, Judged, NoEncoder
+from rspipe.evaluate.encoders import (
+    Gives,
+    ImageStatistics,
+    Judged,
+    NoEncoder,
+    of_memory,
+    open_encoder,
+)
 from rspipe.evaluate.features import Extraction, extract
 from rspipe.evaluate.published import to_lines
 from rspipe.evaluate.results import to_table, write_results
 from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.io.tables import remove_partials
-from rspipe.models.encoder import WEIGHTS_FILE, Encoder
+from rspipe.models.encoder import Encoder
 from rspipe.recipe import fingerprint, nearest_name
 
 # Raised by every change that moves numbers, so that older cells are not taken for new ones.
@@ -159,36 +165,40 @@ def check_protocols(what: What) -> None:
 
 
 def load_encoders(recipe: EvalRecipe, device: torch.device) -> dict[str, Judged]:
-    """Load the trained encoder and make its baselines.
+    """Load the trained encoder, those beside it, and make the baselines.
 
     Raises:
-        RecipeError: the encoder reads other bands than red, green and blue.
-        WeightsError: the encoder folder is not whole.
+        RecipeError: an encoder reads other bands than red, green and blue, or its label is taken.
+        WeightsError: an encoder is not whole.
     """
-    folder = Path(recipe.encoder)
-    trained = Encoder.load(folder)
-    if trained.config.in_chans != 3:
-        raise RecipeError(
-            f"encoder={recipe.encoder} reads {trained.config.bands}; benchmarks are RGB"
-        )
-    sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
-    judged = {PRETRAINED: Judged(trained.to(device).eval(), sha256)}
+    judged = {PRETRAINED: open_encoder(recipe.encoder)}
+    trained = judged[PRETRAINED].network
     for baseline in recipe.what.baselines:
         if baseline == "random":
-            untrained = Encoder.random(trained.config, recipe.what.seed)
-            judged[baseline] = Judged(untrained.to(device).eval(), weights_sha256(untrained))
+            untrained = Encoder.random(trained.config, recipe.what.seed).eval()
+            judged[baseline] = Judged(untrained, of_memory(untrained))
         else:
             judged[baseline] = Judged(ImageStatistics(), ImageStatistics.sha256)
-    return {**judged, NO_ENCODER: Judged(NoEncoder(), NoEncoder.sha256)}
+    judged[NO_ENCODER] = Judged(NoEncoder(), NoEncoder.sha256)
+    for label, place in recipe.beside.items():
+        if label in judged:
+            raise RecipeError(f"beside.{label}: the label is taken; choose another")
+        judged[label] = open_encoder(place)
+        _refuse_other_size(label, judged[label].network, trained)
+    for one in judged.values():
+        if isinstance(one.encoder, Encoder):
+            one.encoder.to(device)
+    return judged
 
 
-def weights_sha256(encoder: Encoder) -> str:
-    """Hash all weights in memory, by name: for encoders that have no file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _refuse_other_size(label: str, encoder: Encoder, first: Encoder) -> None:
+    """Images are decoded once, at one size, for all encoders of a recipe."""
+    if encoder.config.size_px != first.config.size_px:
+        raise RecipeError(
+            f"beside.{label} reads {encoder.config.size_px} px, the encoder of the recipe "
+            f"{first.config.size_px}; import it at that size (`rspipe weights import --img-px`) "
+            "or give it a recipe of its own"
+        )
 
 
 def pick_device(name: str) -> torch.device:

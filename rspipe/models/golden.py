@@ -61,6 +61,7 @@ def check_golden(found: Golden, noted: Mapping[str, Sequence[float]], origin: st
                 continue
             cause = f"differ by {max(apart):.1e}, allowed {allowed:.0e}"
         raise WeightsError(
-            f"{origin}: {name} features of the made image {cause}; weights and card are not of "
-            "one run; write them anew, with pre-training or `rspipe weights`"
+            f"{origin}: {name} features of the made image {cause}; the weights, or the mean, std "
+            "or bands in the card, are not of one run or were changed since; write them anew, "
+            "with pre-training or `rspipe weights`"
         )
