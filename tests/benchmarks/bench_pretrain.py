@@ -9,10 +9,10 @@ the ratio of CPU seconds is the one to trust. Memory: one process per model and 
 line is JSON.
 
 How memory is compared. The claim is about a GPU with the training batch, where activations fill
-it. On a GPU: the peak that the allocator saw at --batch. On a CPU the allocator of a process tells
-little, and plain attention keeps matrices that fused attention never makes; so: the state (weights,
-gradients, AdamW's moments) plus --memory-batch times the bytes that autograd keeps per image with
-fused attention, counted by hooks. The process's own peak at --batch is printed beside it.
+it. On a GPU: the peak that the allocator saw at --batch. On a CPU the resident memory of a process
+tells little, as plain attention keeps matrices that fused attention never makes, and weights weigh
+more in a small batch; so: the peak of a simulated step of --memory-batch images with fused
+attention (simulated_step.py). The process's own peak at --batch is printed beside it.
 """
 
 import argparse
@@ -24,12 +24,10 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from rspipe.models.encoder import EncoderConfig
 from rspipe.objectives import Draws, Objective, build
@@ -37,6 +35,8 @@ from rspipe.objectives.cross_mae import CrossMAEConfig
 from rspipe.objectives.mae import MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAEConfig
 from rspipe.train.hardware import computing, resolve_device, resolve_precision
+from rspipe.train.peaks import find_peak
+from tests.benchmarks.simulated_step import peak_bytes
 
 # Encoder width, depth and heads, then width and heads of the decoders, as released; and what a
 # CPU has time for.
@@ -156,13 +156,11 @@ def weigh(args, model, name, batch):
         for _ in range(2):  # the second has the moments from the start
             stepper.step()
         measured = torch.cuda.max_memory_allocated() if device.type == "cuda" else resident.grown()
-    trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
-    small, large = (kept_bytes(objective, n, args.precision, device) for n in (2, 4))
+    simulated = peak_bytes(lambda: make(model, name), adamw, args.memory_batch, args.precision)
     return {
-        "state_bytes": 16 * trained,
-        "kept_per_image_bytes": (large - small) // 2,
-        "kept_once_bytes": 2 * small - large,
         "peak_bytes": measured,
+        "simulated_bytes": simulated,
+        "memory_bytes": measured if device.type == "cuda" else simulated,
     }
 
 
@@ -187,46 +185,6 @@ class ResidentPeak:
     def __exit__(self, *_):
         self.stop.set()
         self.thread.join()
-
-
-def kept_bytes(objective, batch, precision, device):
-    """Bytes that autograd keeps for the way back, each storage once, without the weights."""
-    weights = {p.untyped_storage().data_ptr() for p in objective.parameters()}
-    images = made_images(batch, device)
-    weights.add(images.untyped_storage().data_ptr())
-    kept = {}
-
-    def keep(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so no address comes twice
-        return tensor
-
-    fused = sdpa_kernel(SDPBackend.FLASH_ATTENTION) if device.type == "cpu" else nullcontext()
-    with (
-        computing(device, precision),
-        fused,
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
-        draws = Draws(0, torch.arange(batch, device=device))
-        plan = objective.plan(images, 0.5, draws)
-        objective(images, plan)
-    return sum(size for size, _ in kept.values())
-
-
-def matmul_rate(device, precision):
-    """Multiply-accumulates per second of one large product: what the hardware can be brought to."""
-    n = 8192 if device.type == "cuda" else 1024
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    a, b = (torch.randn(n, n, device=device, dtype=kind) for _ in range(2))
-    seconds = []
-    for _ in range(8):
-        start = time.perf_counter()
-        a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return n**3 / min(seconds)
 
 
 def loader_share(args, model, name, corpus):
@@ -304,23 +262,17 @@ def in_child(args, job, model, name=""):
     return json.loads(out.splitlines()[-1])
 
 
-def bench_model(args, model, names):
+def bench_model(args, model, names, peak):
     """Speed and memory of the objectives of one model, and their ratios over MAE."""
-    batch, on_gpu = batch_of(args, model), resolve_device(args.device).type == "cuda"
+    batch = batch_of(args, model)
     rows = in_child(args, "time", model)
     for name in names:
         row = rows[name] | in_child(args, "weigh", model, name)
         row["images_per_s"] = batch / row["median_s"]
         row["images_per_s_fastest"] = batch / row["fastest_s"]
-        row["memory_bytes"] = (
-            row["peak_bytes"]
-            if on_gpu
-            else row["state_bytes"]
-            + row["kept_once_bytes"]
-            + args.memory_batch * row["kept_per_image_bytes"]
-        )
         # Forward and backward are three times the forward products.
         row["macs_per_s"] = 3 * row["macs"] * row["images_per_s"]
+        row["mfu"] = row["macs_per_s"] / peak
         rows[name] = row
     base = rows["mae"]
     for row in rows.values():
@@ -339,11 +291,11 @@ HEAD = (
 )
 
 
-def show(model, rows, peak):
+def show(model, rows):
     for name, row in rows.items():
         print(
             f"{model:10} {name:14} {row['images_per_s']:9.1f} {row['images_per_s_fastest']:8.1f} "
-            f"{row['core_share']:6.0%} {row['macs'] / 1e9:7.3f} {row['macs_per_s'] / peak:6.0%} | "
+            f"{row['core_share']:6.0%} {row['macs'] / 1e9:7.3f} {row['mfu']:6.0%} | "
             f"{row['speedup']:5.2f}x {row['mac_ratio']:5.2f}x | "
             f"{row['memory_bytes'] / 2**30:5.2f} GiB {row['memory_ratio']:5.2f}x "
             f"{row['peak_bytes'] / 2**30:5.2f} GiB {row['peak_ratio']:5.2f}x",
@@ -376,6 +328,7 @@ def summary(model, rows, batch):
     return {
         **{key: round(selective[key], 3) for key in keys},
         "images_per_s": {name: round(row["images_per_s"], 2) for name, row in rows.items()},
+        "mfu": {name: round(row["mfu"], 4) for name, row in rows.items()},
         "batch": batch,
         "objectives": rows,
     }
@@ -394,7 +347,6 @@ def parse():
     add("--warmup", type=int, default=1, help="steps before them")
     add("--minutes", type=float, default=3.5, help="a model's timing stops after it (2 rounds)")
     add("--compile", action="store_true", help="torch.compile")
-    add("--peak-tflops", type=float, help="of the data sheet, for MFU; else a large product")
     add("--profile", action="store_true", help="print where the time goes, and stop")
     add("--corpus", default="", help="also train from this corpus: share of waiting for data")
     add("--loader-threads", type=int, default=2)
@@ -427,7 +379,8 @@ def main() -> None:
                 profile(args, model, name)
         return
     device = resolve_device(args.device)
-    peak = args.peak_tflops * 1e12 / 2 if args.peak_tflops else matmul_rate(device, args.precision)
+    best = find_peak(device, args.precision)
+    peak = best.flops_per_s / 2
     on_gpu = device.type == "cuda"
     report = {
         "device": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
@@ -438,15 +391,14 @@ def main() -> None:
         "peak_macs_per_s": peak,
         "memory_batch": args.batch or args.memory_batch if on_gpu else args.memory_batch,
     }
-    source = "data sheet" if args.peak_tflops else "a large product, measured"
     print(
         f"{report['device']}, {args.precision}, {report['threads']} threads, torch "
-        f"{torch.__version__}\nrate: share of {peak / 1e12:.2f} TMAC/s ({source}); memory: at "
-        f"{report['memory_batch']} images; peak: of the process at its batch\n{HEAD}"
+        f"{torch.__version__}\nrate (MFU): share of {peak / 1e12:.2f} TMAC/s ({best.source}); "
+        f"memory: at {report['memory_batch']} images; peak: of the process at its batch\n{HEAD}"
     )
     for model in models:
-        rows = bench_model(args, model, names)
-        show(model, rows, peak)
+        rows = bench_model(args, model, names, peak)
+        show(model, rows)
         report[model] = summary(model, rows, batch_of(args, model))
         if args.corpus:
             report[model]["loader"] = in_child(args, "load", model, names[-1])
