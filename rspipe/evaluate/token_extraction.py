@@ -206,5 +206,5 @@ def _opened(
 def _norm_of(judged: Judged) -> nn.Module | None:
     if not isinstance(judged.encoder, Encoder):
         return None
-    norm: nn.Module = deepcopy(judged.encoder.vit.norm).cpu().eval()
+    norm: nn.Module = deepcopy(judged.encoder.vit.norm).eval()
     return norm.requires_grad_(False)

@@ -37,7 +37,7 @@ class FrozenTokens:
     stored: Float[np.ndarray, "n T D"] | None = None
     """Class token first, before the final LayerNorm; mapped from a file."""
     norm: nn.Module | None = None
-    """The final LayerNorm, on the CPU."""
+    """The final LayerNorm: a copy, moved to where tokens are read."""
 
     def vectors(self, images: Indices, pooling: str, norm: Norm) -> Float[np.ndarray, "m D"]:
         """Read one vector per image: class token, mean of the patch tokens, or both end to end."""
@@ -48,19 +48,24 @@ class FrozenTokens:
             [self.pooled[images, ENCODED.index(f"{norm}/{name}")] for name in wanted], axis=1
         )
 
-    def tokens(self, images: Indices, norm: Norm, class_token: bool) -> Float[Tensor, "m T D"]:
+    def tokens(
+        self, images: Indices, norm: Norm, class_token: bool, device: torch.device
+    ) -> Float[Tensor, "m T D"]:
         """Read the patch tokens of some images, float32, with the class token before them or not.
+
+        They go to the device as they are stored, and are cast and normed there.
 
         Raises:
             RspipeError: the encoder has no tokens, or they were not asked for when extracting.
         """
         if self.stored is None or self.norm is None:
             raise RspipeError("no tokens were extracted for this encoder; only pooled vectors")
-        tokens = torch.from_numpy(self.stored[images, 0 if class_token else 1 :]).float()
+        stored = torch.from_numpy(self.stored[images, 0 if class_token else 1 :])
+        tokens = stored.to(device).float()
         if norm == "pre":
             return tokens
         with torch.no_grad():
-            normed: Tensor = self.norm(tokens)
+            normed: Tensor = self.norm.to(device)(tokens)
         return normed
 
 

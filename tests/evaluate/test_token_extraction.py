@@ -48,7 +48,7 @@ def test_features_are_the_encoders(hues, judged, tiny_encoder):
     with torch.inference_mode():
         for norm in ("pre", "post"):
             want = tiny_encoder.tokens(images, final_norm=norm == "post")
-            read = features.tokens(every, norm, class_token=True)
+            read = features.tokens(every, norm, True, CPU)
             torch.testing.assert_close(read, want, rtol=0, atol=1e-5)
             for pooling, pooled in (("cls", want[:, 0]), ("mean", want[:, 1:].mean(1))):
                 vectors = features.vectors(every, pooling, norm)

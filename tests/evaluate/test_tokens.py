@@ -5,6 +5,8 @@ import torch
 from rspipe.errors import RspipeError
 from rspipe.evaluate.tokens import ENCODED, FrozenTokens, TokenFolder, TokenWriter
 
+CPU = torch.device("cpu")
+
 
 def written(folder, batches, with_tokens=True, dtype="float32", most=10):
     writer = TokenWriter(TokenFolder(folder), most, dtype)
@@ -23,7 +25,7 @@ def test_what_was_written_is_read_whatever_the_batches(tmp_path):
         found = TokenFolder(tmp_path / name).open(meta, norm)
         assert found.grid == (2, 2)
         np.testing.assert_array_equal(found.pooled, pooled.astype(np.float32))
-        read = found.tokens(np.array([5, 0]), "pre", class_token=True)
+        read = found.tokens(np.array([5, 0]), "pre", True, CPU)
         np.testing.assert_array_equal(read.numpy(), tokens[[5, 0]].astype(np.float32))
 
 
@@ -48,7 +50,7 @@ def test_norm_is_applied_when_tokens_are_read():
     stored = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float16)
     features = FrozenTokens(np.empty((2, 4, 3)), ENCODED, (2, 2), stored, norm)
     want = norm(torch.from_numpy(stored).float()[:, 1:]).detach()
-    torch.testing.assert_close(features.tokens(np.arange(2), "post", class_token=False), want)
+    torch.testing.assert_close(features.tokens(np.arange(2), "post", False, CPU), want)
 
 
 def test_folder_without_its_last_file_is_not_taken_for_whole(tmp_path):

@@ -39,9 +39,11 @@ class Images:
         """One vector per image."""
         return self.features.vectors(self.ids, pooling, norm)
 
-    def tokens(self, chosen: Indices, norm: Norm, class_token: bool) -> Float[Tensor, "b T D"]:
+    def tokens(
+        self, chosen: Indices, norm: Norm, class_token: bool, device: torch.device
+    ) -> Float[Tensor, "b T D"]:
         """Tokens of some of these images, by their places here."""
-        return self.features.tokens(self.ids[chosen], norm, class_token)
+        return self.features.tokens(self.ids[chosen], norm, class_token, device)
 
     def parts(self, most: int) -> Iterator[Indices]:
         """Yield places of consecutive images, so many at a time."""

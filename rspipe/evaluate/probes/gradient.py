@@ -87,7 +87,7 @@ class GradientProbe(Probe):
             share = rate_share(step / steps, self.settings.warmup_share)
             for group in optimiser.param_groups:
                 group["lr"] = lr * share
-            logits = head(read(chosen).to(self.device))
+            logits = head(read(chosen))
             loss = F.cross_entropy(logits, targets[chosen].to(self.device))
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -115,7 +115,7 @@ class TokenProbe(GradientProbe):
     def reader(self, images: Images) -> Read:
         """Read tokens from the file, batch by batch."""
         norm, class_token = self.settings.norm, self.settings.class_token
-        return lambda chosen: images.tokens(chosen, norm, class_token)
+        return lambda chosen: images.tokens(chosen, norm, class_token, self.device)
 
 
 def stream(count: int, batch: int, seed: int) -> Iterator[Int[np.ndarray, " b"]]:
@@ -148,7 +148,7 @@ class Head(Fitted):
     def logits(self, images: Images) -> Float[Tensor, "n K"]:
         """Score every class of each image."""
         read = self.probe.reader(images)
-        parts = [self.module(read(p).to(self.probe.device)).cpu() for p in images.parts(_PREDICT)]
+        parts = [self.module(read(p)).cpu() for p in images.parts(_PREDICT)]
         return torch.cat(parts)
 
     def predict(self, images: Images) -> Labels:
@@ -162,8 +162,8 @@ class Head(Fitted):
         pool = next(self.module.children())
         if not isinstance(pool, TokenPool):
             return None
-        read, device = self.probe.reader(images), self.probe.device
-        weights = [pool.attention(read(part).to(device)).cpu() for part in images.parts(_PREDICT)]
+        read = self.probe.reader(images)
+        weights = [pool.attention(read(part)).cpu() for part in images.parts(_PREDICT)]
         patches = math.prod(images.features.grid or (0, 0))
         return torch.cat(weights)[:, :, -patches:].numpy()
 

@@ -35,5 +35,6 @@ class LinearProbe(GradientProbe):
 
     def reader(self, images: Images) -> Read:
         """Read pooled vectors, all of them at once."""
-        vectors = torch.from_numpy(images.vectors(self.what.pooling, self.what.norm))
+        stored = images.vectors(self.what.pooling, self.what.norm)
+        vectors = torch.from_numpy(stored).to(self.device)
         return lambda chosen: vectors[torch.from_numpy(chosen)]
