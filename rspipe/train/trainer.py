@@ -1,5 +1,6 @@
 """Pre-train an encoder: the whole flow of a run, for any objective."""
 
+import copy
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -231,7 +232,7 @@ class Training:
         if encoder is not None:
             encoder.to(self.run.device)
             for hook in hooks:
-                found |= hook(self.run.done, encoder)
+                found |= hook(self.run.done, copy.deepcopy(encoder))
         return found
 
     @contextmanager

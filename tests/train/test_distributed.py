@@ -17,7 +17,7 @@ from rspipe.train.logging import read_metrics
 from rspipe.train.run import Run
 from rspipe.train.run_folder import RunFolder
 from rspipe.train.trainer import pretrain
-from tests.train.alike import assert_alike
+from tests.train.alike import assert_alike, losses, weights
 from tests.train.fakes import FakeCorpus
 from tests.train.two_processes import (
     OBJECTIVES,
@@ -94,6 +94,14 @@ def test_run_begun_by_two_and_continued_by_one_equals_one(two, one, how, tmp_pat
     begun = tmp_path / "begun"
     shutil.copytree(two / f"stopped_{how}", begun)
     assert_alike(pretrain(recipe(begun, ema_decay=0.5)), one(ema_decay=0.5))
+
+
+@pytest.mark.parametrize("how", ["ddp", "fsdp2"])
+def test_two_processes_stopped_and_continued_end_with_the_same_bits(two, how):
+    straight, resumed = two / f"{how}_selective_mae", two / f"resumed_{how}"
+    assert losses(straight) == losses(resumed)
+    ends = [weights(folder) for folder in (straight, resumed)]
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
 
 
 @pytest.mark.parametrize("how", ["ddp", "fsdp2"])

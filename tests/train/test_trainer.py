@@ -190,6 +190,7 @@ class Noting:
     def __call__(self, step, encoder):
         self.calls.append(step)
         assert not encoder.training
+        assert all(parameter.isfinite().all() for parameter in encoder.parameters())
         for parameter in encoder.parameters():
             parameter.data.fill_(float("nan"))
         return {f"every/{self.every_steps}": step / 2}

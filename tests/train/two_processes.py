@@ -112,6 +112,9 @@ def all_scenarios(rank, port, folder):
         out = folder / f"stopped_{how}"
         said[f"stopped_{how}"] = interrupted(out, how={"parallel": how}, ema_decay=0.5)
         pretrain(recipe(folder / f"continued_{how}", how={"parallel": how}, ema_decay=0.5))
+        again = {"how": fsdp2, "ema_decay": 0.5} if how == "fsdp2" else {}
+        interrupted(folder / f"resumed_{how}", **again)
+        pretrain(recipe(folder / f"resumed_{how}", **again))
         said[f"poisoned_{how}"] = poisoned(folder / f"poisoned_{how}", how={"parallel": how})
     (folder / f"said_{rank}.json").write_text(json.dumps(said))
 
