@@ -47,7 +47,7 @@ class Encoded:
     shape: tuple[int, int]
     """Height, width in px, as the corpus says."""
     name: str
-    """For errors: corpus and row."""
+    """For errors: its id, and its row in the corpus."""
 
 
 def decode_box(tile: Encoded, box: Box, least_px: tuple[int, int], bands: int) -> Pixels:
