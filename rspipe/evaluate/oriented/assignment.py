@@ -36,8 +36,8 @@ def assign(
     if least_best_iou is not None and len(overlaps):
         best = overlaps.amax(dim=0)
         claims = (overlaps == best) & (best >= least_best_iou)
-        number = torch.arange(overlaps.shape[1], device=overlaps.device)
-        claimant = torch.where(claims, number, -1).amax(dim=1)
+        boxes, objects = claims.nonzero(as_tuple=True)
+        claimant = torch.full_like(owner, -1).scatter_reduce(0, boxes, objects, "amax")
         owner = torch.where(claimant >= 0, claimant, owner)
     return owner
 

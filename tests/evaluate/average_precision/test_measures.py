@@ -266,3 +266,10 @@ def test_every_measure_says_its_convention():
     assert all("rotated IoU" in text for text in said)
     assert "11 recalls" in MEASURES["AP50_voc07"].convention("horizontal")
     assert "horizontal IoU" in MEASURES["AP50_voc07"].convention("horizontal")
+
+
+def test_an_overlap_equal_to_the_threshold_is_a_hit():
+    pair = [true([[0, 0, 2, 1]])], [found([[0, 0, 1, 1]], [0.9])]
+    for kind, images in (("horizontal", pair), ("oriented", tuple(map(upright, pair)))):
+        got = BoxAP(*images, 1, kind, ("AP50_voc07", "AP50_coco", "AP75_voc07"))
+        assert got.score(np.array([0]))[:3] == pytest.approx([1, 1, 0])

@@ -58,3 +58,11 @@ def test_crossing_bars_both_stay_where_their_hulls_would_not():
 def test_no_boxes():
     none = torch.zeros(0)
     assert rotated_nms(torch.zeros(0, 5), none, none.long(), 0.1).tolist() == []
+
+
+def test_an_overlap_equal_to_the_threshold_is_allowed():
+    edges = torch.tensor([[0.0, 0, 2, 1], [0, 0, 1, 1]])
+    scores, one_class = torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64)
+    assert rotated_nms(from_horizontal(edges), scores, one_class, 0.5).tolist() == [0, 1]
+    assert nms(edges, scores, 0.5).tolist() == [0, 1]
+    assert rotated_nms(from_horizontal(edges), scores, one_class, 0.499).tolist() == [0]

@@ -69,6 +69,14 @@ def test_perfect_offsets_become_the_boxes_and_cost_nothing():
     assert float(losses["proposal_objectness"]) < 0.3
 
 
+def test_so_many_go_into_nms_and_so_many_come_out():
+    scores = stage()(maps(256))
+    assert [len(found) for found in stage(kept=9).propose(scores)] == [9, 9]
+    # Seven of each of the five levels, overlapping ones allowed.
+    many = stage(before_nms=7, nms_iou=1 - 1e-9).propose(scores)
+    assert [len(found) for found in many] == [35, 35]
+
+
 def test_images_without_objects_have_a_loss_with_gradients():
     proposals = stage()
     scores = proposals(maps(256))
