@@ -12,7 +12,7 @@ from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator
 from rspipe.evaluate.classification import Classification
 from rspipe.evaluate.config import What
 from rspipe.evaluate.detection import DenseDetection
-from rspipe.evaluate.horizontal_detection import FasterRCNNDetection
+from rspipe.evaluate.horizontal_detection import FasterRCNNDetection, PlainDETRDetection
 from rspipe.evaluate.label_curves import FewShotCurve, LabelShareCurve
 from rspipe.evaluate.oriented_detection import OrientedDetection
 from rspipe.evaluate.probes import PROBES
@@ -30,6 +30,7 @@ EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], Evaluator | Pi
             UPerNetSegmentation,
             DenseDetection,
             FasterRCNNDetection,
+            PlainDETRDetection,
             OrientedDetection,
         )
     },

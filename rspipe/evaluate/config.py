@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
+from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.published import Published
 from rspipe.evaluate.tokens import Norm
@@ -255,6 +255,7 @@ class What(Strict):
     upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()
     faster_rcnn: FasterRCNNTuning = FasterRCNNTuning()
+    plain_detr: PlainDETRTuning = PlainDETRTuning()
     oriented: OrientedTuning = OrientedTuning()
     bootstrap: Bootstrap = Bootstrap()
 

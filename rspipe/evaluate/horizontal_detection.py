@@ -11,10 +11,10 @@ from rspipe.evaluate.detection import COCO_CONVENTION, coco_scores, described, t
 from rspipe.evaluate.detector_tuning.evaluator import TunedDetection
 from rspipe.evaluate.detector_tuning.objects import Detector, Found
 from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb
-from rspipe.evaluate.horizontal import FasterRCNN
+from rspipe.evaluate.horizontal import FasterRCNN, PlainDETR
 from rspipe.evaluate.horizontal.faster_rcnn import levels_of
 from rspipe.evaluate.horizontal.pictures import to_learn, to_published
-from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
+from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
 from rspipe.models.encoder import Encoder
 from rspipe.schema import ImageRecord
 
@@ -68,3 +68,18 @@ class FasterRCNNDetection(HorizontalDetection):
         """Put two stages on the pyramid of the settings."""
         settings = self.settings.detector
         return FasterRCNN(levels_of(encoder, settings), n_classes, settings)
+
+
+class PlainDETRDetection(HorizontalDetection):
+    """Plain DETR on the last block's map: how much of a detector is in the tokens themselves."""
+
+    protocol: ClassVar[str] = "plain_detr"
+
+    @property
+    def settings(self) -> PlainDETRTuning:
+        """Network and training."""
+        return self.what.plain_detr
+
+    def detector_on(self, encoder: Encoder, n_classes: int) -> Detector:
+        """Put the decoder on the encoder."""
+        return PlainDETR(encoder, n_classes, self.settings.detector)

@@ -46,6 +46,10 @@ def recipe(run_folder, tmp_path):
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},
                 "detector": {"width": 16, "regions": {"hidden": 16, "score_threshold": 0.0}},
             },
+            "plain_detr": {
+                **{"img_px": None, "epochs": 1, "warmup_steps": 2, "images_per_step": 4},
+                "detector": {"width": 16, "heads": 2, "layers": 1, "hidden": 16, "queries": 8},
+            },
             "oriented": {
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},
                 "detector": {"width": 16, "regions": {"hidden": 16, "score_threshold": 0.0}},

@@ -7,10 +7,10 @@ from rspipe.catalog import card_for
 from rspipe.evaluate.base import PixelEvaluator
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import Bootstrap, What
-from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
-from rspipe.evaluate.horizontal_detection import FasterRCNNDetection
+from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
+from rspipe.evaluate.horizontal_detection import FasterRCNNDetection, PlainDETRDetection
 from rspipe.evaluate.splits import Fold
-from tests.evaluate.horizontal.small import SMALL
+from tests.evaluate.horizontal.small import SMALL, SMALL_DETR
 from tests.evaluate.native_sets import write_boxes
 
 CPU = torch.device("cpu")
@@ -30,6 +30,11 @@ def faster_rcnn(**said):
     return FasterRCNNDetection(What(faster_rcnn=tuning, bootstrap=Bootstrap(resamples=10)), CPU)
 
 
+def plain_detr(**said):
+    tuning = PlainDETRTuning(**{**QUICK, "lr": 3e-3, "detector": SMALL_DETR, **said})
+    return PlainDETRDetection(What(plain_detr=tuning, bootstrap=Bootstrap(resamples=10)), CPU)
+
+
 @pytest.fixture
 def benchmark(tmp_path):
     write_boxes(tmp_path / "lamps", count=4)
@@ -41,8 +46,9 @@ def by_heart(benchmark):
     return dataclasses.replace(benchmark, folds=(Fold(train, train),))
 
 
-def test_few_images_are_learned_by_heart(benchmark, tiny_encoder, tmp_path):
-    scores = faster_rcnn(epochs=80).run_on_pixels(by_heart(benchmark), tiny_encoder, tmp_path)
+@pytest.mark.parametrize("evaluator", [faster_rcnn(epochs=80), plain_detr(epochs=120)])
+def test_few_images_are_learned_by_heart(evaluator, benchmark, tiny_encoder, tmp_path):
+    scores = evaluator.run_on_pixels(by_heart(benchmark), tiny_encoder, tmp_path)
     assert scores.value > 0.9
     assert scores.extra["n_objects"] == 4
     assert set(scores.extra) >= {"AP", "AP75", "n_detections"}
@@ -54,10 +60,11 @@ def test_few_images_are_learned_by_heart(benchmark, tiny_encoder, tmp_path):
     assert first["found"][0]["box"] == pytest.approx(first["truth"][0]["box"], abs=3)
 
 
-def test_unreadable_images_are_noted_and_do_not_count(benchmark, tiny_encoder, tmp_path):
+@pytest.mark.parametrize("evaluator", [faster_rcnn(epochs=1), plain_detr(epochs=1)])
+def test_unreadable_images_are_noted_and_do_not_count(evaluator, benchmark, tiny_encoder, tmp_path):
     path = benchmark.records[int(benchmark.folds[0].test[0])].source_path
     (tmp_path / "lamps" / path).write_bytes(b"no image")
-    scores = faster_rcnn(epochs=1).run_on_pixels(benchmark, tiny_encoder, tmp_path)
+    scores = evaluator.run_on_pixels(benchmark, tiny_encoder, tmp_path)
     assert set(scores.unreadable) == {path}
     assert scores.extra["n_objects"] == 3
 
@@ -73,3 +80,12 @@ def test_it_says_its_convention_and_its_dials_are_the_protocol_s():
     assert settings.drops == (8 / 12, 11 / 12)
     assert (settings.layer_decay, settings.drop_path, settings.flip_share) == (0.9, 0.1, 0.5)
     assert settings.most_norm is None
+
+
+def test_plain_detr_s_dials_are_the_paper_s():
+    evaluator = PlainDETRDetection(What(), CPU)
+    assert isinstance(evaluator, PixelEvaluator)
+    settings = evaluator.settings
+    assert (settings.lr, settings.most_norm, settings.warmup_steps) == (2e-4, 0.1, 1000)
+    assert (settings.images_per_step, settings.epochs, settings.drops) == (16, 12, (11 / 12,))
+    assert (settings.layer_decay, settings.drop_path, settings.weight_decay) == (0.9, 0.1, 0.05)

@@ -1,6 +1,6 @@
-"""A Faster R-CNN small enough for tests of seconds."""
+"""Detectors small enough for tests of seconds."""
 
-from rspipe.evaluate.horizontal import FasterRCNNSettings
+from rspipe.evaluate.horizontal import FasterRCNNSettings, PlainDETRSettings
 
 SMALL = {
     "width": 32,
@@ -8,6 +8,15 @@ SMALL = {
     "regions": {"hidden": 64, "samples": 48, "bins": 5},
 }
 
+SMALL_DETR = {
+    **{"width": 48, "heads": 4, "layers": 2, "hidden": 96, "bias_hidden": 32},
+    **{"anchor_cells": 2, "queries": 12, "many_queries": 24, "many_repeats": 3},
+}
+
 
 def small(**said):
     return FasterRCNNSettings.model_validate({**SMALL, **said})
+
+
+def small_detr(**said):
+    return PlainDETRSettings.model_validate({**SMALL_DETR, **said})
