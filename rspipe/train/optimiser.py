@@ -47,7 +47,7 @@ def parameter_groups(objective: Objective, what: PretrainWhat) -> list[dict[str,
         no_weight_decay_list=_TOKENS,
         layer_decay=what.layer_decay,
     )
-    # Both lists hold the encoder's; the names tell them apart.
+    # timm's function groups the encoder alone.
     rest = _Rest({n: p for n, p in objective.named_parameters() if not n.startswith(_ENCODER)})
     return [*encoder, *_by_decay(rest, what.weight_decay)]
 

@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 
+from rspipe.errors import RunError
 from rspipe.models.encoder import Encoder
 from rspipe.recipe import load_recipe
 from rspipe.train.checkpoint import load_checkpoint
@@ -34,6 +35,20 @@ how:
     loader_threads: {threads}}}
 """
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "rspipe.cli"]
+
+
+class StopAt:
+    """A hook that asks the run to stop after a step."""
+
+    every_steps = 1
+
+    def __init__(self, step):
+        self.step = step
+
+    def __call__(self, step, encoder):
+        if step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+        return {}
 
 
 class CommandLineRun:
@@ -63,8 +78,8 @@ class CommandLineRun:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.005)
 
-    def finish_here(self):
-        return pretrain(load_recipe(self.recipe, PretrainRecipe))
+    def finish_here(self, hooks=()):
+        return pretrain(load_recipe(self.recipe, PretrainRecipe), hooks)
 
     def log(self):
         return (self.out.parent / "log.txt").read_text()
@@ -115,11 +130,9 @@ def test_terminated_torchrun_leaves_a_checkpoint_that_one_process_continues(corp
     assert run.log().count("stopped by SIGTERM after step") == 1, run.log()
     done = load_checkpoint(run.out / "checkpoint")["step"]
     assert f"after step {done} of 2000" in run.log()
-    child = run.start()
-    run.wait_for(child, steps=done + 3)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait(timeout=30)
-    assert [step for step, _ in run.losses()] == list(range(1, len(run.losses()) + 1))
+    with pytest.raises(RunError, match=f"SIGTERM after step {done + 3} of 2000"):
+        run.finish_here(hooks=[StopAt(done + 3)])
+    assert [step for step, _ in run.losses()] == list(range(1, done + 4))
 
 
 def test_timm_loads_the_exported_encoder_strictly_with_equal_features(straight):

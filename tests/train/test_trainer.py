@@ -13,11 +13,14 @@ from rspipe.models import encoder as encoder_module
 from rspipe.models.encoder import Encoder
 from rspipe.objectives import Draws, Step, build
 from rspipe.objectives.dmjd import DMJDConfig
+from rspipe.objectives.mae import MAEConfig
+from rspipe.objectives.region_masking import RegionMaskingConfig
 from rspipe.train import trainer
 from rspipe.train.checkpoint import load_checkpoint
 from rspipe.train.config import InitFrom
 from rspipe.train.data import Batches
 from rspipe.train.logging import read_metrics
+from rspipe.train.run import Run
 from rspipe.train.run_folder import RunFolder
 from rspipe.train.trainer import Training, pretrain
 from tests.train.alike import assert_alike, losses, weights
@@ -298,3 +301,20 @@ def test_compiled_forward_is_compiled_once(make_recipe, monkeypatch):
     compiled = pretrain(make_recipe(out="compiled", how={"compile": True}))
     assert counter.frame_count == 1
     assert losses(plain) == pytest.approx(losses(compiled), rel=1e-5)
+
+
+@pytest.mark.parametrize("regions", ["superpixels", "masks"])
+def test_objective_is_given_the_regions_that_it_needs(make_recipe, monkeypatch, regions):
+    given = []
+    original = Run.prepared
+
+    def prepared(run, batch, cut):
+        given.append(batch.regions is not None)
+        return original(run, batch, cut)
+
+    monkeypatch.setattr(Run, "prepared", prepared)
+    base = MAEConfig(decoder_width=16, decoder_depth=1, decoder_heads=2)
+    objective = RegionMaskingConfig(base=base, regions=regions, min_share=0.1)
+    folder = pretrain(make_recipe(objective=objective, steps=2))
+    assert given == [regions == "masks"] * 3  # two steps and a picture
+    assert all(math.isfinite(loss) for loss in losses(folder))
