@@ -82,7 +82,7 @@ def test_images_without_objects_have_a_loss_with_gradients():
     scores = proposals(maps(256))
     with seeded(0):
         losses = proposals.losses(scores, [torch.zeros(0, 5), BOXES], (256, 256))
-    assert all(float(loss) > 0 for loss in losses.values())
+    assert all(loss.item() > 0 for loss in losses.values())
     sum(losses.values()).backward()
     assert all(p.grad is not None and p.grad.any() for p in proposals.parameters())
 
