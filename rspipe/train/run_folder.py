@@ -41,6 +41,7 @@ class RunFolder:
         self.fingerprint = run_fingerprint(recipe.what, corpus_fingerprint, self.start)
         self.checkpoints = self.path / "checkpoint"
         self.pictures = self.path / "pictures"
+        self.nonfinite = self.path / "nonfinite.json"
 
     def open(self, may_write: bool = True) -> None:
         """Make the folder, or check that it holds this run.
@@ -113,9 +114,10 @@ def run_fingerprint(what: PretrainWhat, corpus_fingerprint: str, start: str | No
     Args:
         what: the recipe's part; where its initial weights lie does not count.
         corpus_fingerprint: of the corpus.
-        start: hash of the initial weights, where they come from a file.
+        start: hash of the initial weights, if it is known already.
     """
     if what.init_from is not None:
+        start = start or hash_weights(what.init_from)
         placeless = what.init_from.model_copy(update={"path": ""})
         what = what.model_copy(update={"init_from": placeless})
     return fingerprint(TRAINER_VERSION, what, corpus_fingerprint, start)

@@ -178,7 +178,7 @@ class Training:
         run, rows = self.run, step.batch.rows.tolist()
         share = Share(rows, run.batches.tile_ids(rows), step.loss_per_image.tolist())
         shares = run.world.gather(share)
-        path = run.folder.path / "nonfinite.json"
+        path = run.folder.nonfinite
         run.world.leave(refuse(path, step.step, values, shares, may_write=run.world.is_main))
 
     def _must_stop(self, values: dict[str, float]) -> bool:
@@ -241,6 +241,7 @@ class Training:
         if not run.world.is_main:
             yield None
             return
+        run.folder.nonfinite.unlink(missing_ok=True)  # of an attempt before
         settings = run.recipe.model_dump(mode="json")
         path, name = run.folder.path, run.recipe.name
         label = RunLabel(path, name, run.folder.fingerprint, settings, run.done)

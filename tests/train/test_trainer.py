@@ -21,7 +21,7 @@ from rspipe.train.config import InitFrom
 from rspipe.train.data import Batches
 from rspipe.train.logging import read_metrics
 from rspipe.train.run import Run
-from rspipe.train.run_folder import RunFolder
+from rspipe.train.run_folder import RunFolder, run_fingerprint
 from rspipe.train.trainer import Training, pretrain
 from tests.train.alike import assert_alike, losses, weights
 from tests.train.conftest import TINY
@@ -175,6 +175,8 @@ def test_given_weights_are_part_of_what_a_run_is_but_not_where_they_lie(make_rec
         for path in (first, moved, other)
     ]
     assert prints[0] == prints[1] != prints[2]
+    said = make_recipe(init_from=InitFrom(path=str(moved))).what
+    assert run_fingerprint(said, "corpus") == prints[0]
 
 
 def test_absent_weights_are_refused_before_anything_is_written(make_recipe, tmp_path):
@@ -275,6 +277,17 @@ def test_loss_that_is_not_finite_names_the_planted_tile(make_recipe, monkeypatch
     state = load_checkpoint(folder / "checkpoint")
     assert state["step"] == 5
     assert all(v.isfinite().all() for v in state["objective"].values())
+
+
+def test_note_of_an_attempt_before_does_not_outlive_it(make_recipe, monkeypatch, tmp_path):
+    note = tmp_path / "run" / "nonfinite.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "learning_rate", lambda *_: math.inf)
+        with pytest.raises(RunError):
+            pretrain(make_recipe())
+    assert note.is_file()
+    pretrain(make_recipe())
+    assert not note.exists()
 
 
 def test_numbers_that_are_read_late_are_the_same(make_recipe, monkeypatch):
