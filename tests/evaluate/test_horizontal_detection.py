@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +8,7 @@ from rspipe.catalog import card_for
 from rspipe.evaluate.base import PixelEvaluator
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import Bootstrap, What
+from rspipe.evaluate.detector_tuning import training
 from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
 from rspipe.evaluate.horizontal_detection import FasterRCNNDetection, PlainDETRDetection
 from rspipe.evaluate.splits import Fold
@@ -67,6 +69,35 @@ def test_unreadable_images_are_noted_and_do_not_count(evaluator, benchmark, tiny
     scores = evaluator.run_on_pixels(benchmark, tiny_encoder, tmp_path)
     assert set(scores.unreadable) == {path}
     assert scores.extra["n_objects"] == 3
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "evaluator", [faster_rcnn(epochs=80, img_px=128), plain_detr(epochs=80, img_px=128)]
+)
+def test_thermal_pictures_of_cars_are_learned_by_heart(
+    evaluator, real_data, tiny_encoder, tmp_path, monkeypatch
+):
+    """Four pictures of HIT-UAV with sixteen cars, at a fifth of their size."""
+    root = real_data / "hit_uav"
+    options = {"images": "rotate_xml", "boxes": "horizontal"}
+    card = card_for(root).model_copy(update={"options": options})
+    benchmark = list_benchmark(root, card, What())
+    train = benchmark.folds[0].train.tolist()
+    large = np.array(sorted(train, key=lambda i: -_least_side(benchmark.records[i]))[:4])
+    few = dataclasses.replace(benchmark, folds=(Fold(large, large),))
+    losses, step = [], training._step
+    monkeypatch.setattr(training, "_step", lambda *a: losses.append(step(*a)) or losses[-1])
+    scores = evaluator.run_on_pixels(few, tiny_encoder, tmp_path)
+    assert scores.extra["n_objects"] == 16
+    assert scores.value >= 0.9
+    assert scores.per_class["Person"] is None
+    assert np.mean(losses[-5:]) < losses[0] / 2
+
+
+def _least_side(record):
+    boxes = record.annotation.boxes
+    return min([min(b.x1 - b.x0, b.y1 - b.y0) for b in boxes], default=0)
 
 
 def test_it_says_its_convention_and_its_dials_are_the_protocol_s():

@@ -1,4 +1,4 @@
-"""The recipe of DIOR-R states the published protocol and runs on a fake of its native layout."""
+"""The recipes of DIOR and DIOR-R state the published protocol and run on fakes of their layout."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from rspipe.evaluate.base import EvalResult
 from rspipe.evaluate.boxes.corners import to_corners
 from rspipe.evaluate.config import EvalRecipe
+from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.runner import evaluate
 from rspipe.models.encoder import Encoder, EncoderConfig
@@ -22,12 +23,14 @@ QUICK = (
     *("what.oriented.detector.width=16", "what.oriented.detector.regions.hidden=16"),
     *("what.oriented.detector.proposals.kept=20", "what.bootstrap.resamples=20"),
     *("what.oriented.detector.regions.score_threshold=0.0", "how.device=cpu", "how.threads=1"),
+    *("what.faster_rcnn.img_px=64", "what.faster_rcnn.epochs=1", "what.faster_rcnn.warmup_steps=2"),
+    *("what.faster_rcnn.detector.width=16", "what.faster_rcnn.detector.regions.hidden=16"),
 )
 SIDES = ("left_top", "right_top", "right_bottom", "left_bottom")
 
 
-def write_dior_r(folder: Path) -> None:
-    """Splits train, val and test; images of test in a folder of their own; corners in XML."""
+def write_dior(folder: Path) -> None:
+    """Splits train, val and test; images of test in a folder of their own; two kinds of XML."""
     lists = folder / "ImageSets/Main"
     lists.mkdir(parents=True)
     for seed, split in enumerate(("train", "val", "test")):
@@ -38,14 +41,18 @@ def write_dior_r(folder: Path) -> None:
             pixels = ((image * 40) + 128).clamp(0, 255).permute(1, 2, 0).numpy()
             place = "JPEGImages-test" if split == "test" else "JPEGImages-trainval"
             write_image(folder / place / f"{name}.png", pixels)
-            xml = "".join(
-                f"<object><name>{('ship', 'vehicle')[label]}</name><robndbox>{corners_xml(c)}"
-                "</robndbox></object>"
-                for c, label in zip(to_corners(objects.boxes), objects.labels, strict=True)
-            )
-            path = folder / "Annotations/Oriented Bounding Boxes" / f"{name}.xml"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"<annotation>{xml}</annotation>")
+            corners = to_corners(objects.boxes)
+            for kind, boxes in (
+                ("Oriented", [f"<robndbox>{corners_xml(c)}</robndbox>" for c in corners]),
+                ("Horizontal", [f"<bndbox>{hull_xml(c)}</bndbox>" for c in corners]),
+            ):
+                xml = "".join(
+                    f"<object><name>{('ship', 'vehicle')[label]}</name>{box}</object>"
+                    for box, label in zip(boxes, objects.labels, strict=True)
+                )
+                path = folder / f"Annotations/{kind} Bounding Boxes" / f"{name}.xml"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"<annotation>{xml}</annotation>")
 
 
 def corners_xml(corners):
@@ -56,13 +63,49 @@ def corners_xml(corners):
     )
 
 
-def test_dior_r_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
+def hull_xml(corners):
+    low, high = corners.amin(dim=0).round().int(), corners.amax(dim=0).round().int()
+    return "".join(
+        f"<{axis}{end}>{int(v)}</{axis}{end}>"
+        for end, values in (("min", low), ("max", high))
+        for axis, v in zip("xy", values, strict=True)
+    )
+
+
+def run(name, tmp_path):
     Encoder.random(TINY, seed=1).save(tmp_path / "run")
-    write_dior_r(tmp_path / "data/dior_r")
+    write_dior(tmp_path / "data" / name)
     places = (f"encoder={tmp_path / 'run'}", f"data={tmp_path / 'data'}", f"out={tmp_path}/out")
-    recipe = load_recipe(PIPELINES / "dior_r/eval.yaml", EvalRecipe, [*places, *QUICK])
+    recipe = load_recipe(PIPELINES / name / "eval.yaml", EvalRecipe, [*places, *QUICK])
     (row,) = json.loads((evaluate(recipe) / "results.json").read_text())
-    result = EvalResult.model_validate(row)
+    return EvalResult.model_validate(row)
+
+
+def test_dior_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
+    result = run("dior", tmp_path)
+    assert (result.status, result.protocol, result.metric) == ("done", "faster_rcnn", "AP50")
+    assert (result.n_train, result.n_test, result.n_classes) == (4, 2, 20)
+    assert "COCO AP" in result.convention
+    assert "horizontal" in result.convention
+    assert result.extra["n_objects"] == 6
+    assert {name for name, value in result.per_class.items() if value is not None} <= {
+        "ship",
+        "vehicle",
+    }
+    assert "published: dior  SelectiveMAE ViT-L, OpticalRS-13M  AP50 0.7870" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_recipe_of_dior_states_the_published_protocol():
+    recipe = load_recipe(PIPELINES / "dior/eval.yaml", EvalRecipe)
+    assert recipe.what.faster_rcnn == FasterRCNNTuning()
+    assert {figure.benchmark for figure in recipe.published} == {"dior"}
+    assert {figure.metric for figure in recipe.published} == {"AP50"}
+
+
+def test_dior_r_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
+    result = run("dior_r", tmp_path)
     assert (result.status, result.protocol, result.metric) == (
         "done",
         "oriented_rcnn",
@@ -77,7 +120,7 @@ def test_dior_r_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
     )
 
 
-def test_the_recipe_states_the_published_protocol():
+def test_the_recipe_of_dior_r_states_the_published_protocol():
     recipe = load_recipe(PIPELINES / "dior_r/eval.yaml", EvalRecipe)
     assert recipe.what.oriented == OrientedTuning()
     assert {figure.benchmark for figure in recipe.published} == {"dior_r"}
