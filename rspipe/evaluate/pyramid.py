@@ -14,7 +14,8 @@ floor(h/2) x floor(w/2), where h x w = H/P x W/P. Tokens are tapped behind their
 encoder's final LayerNorm, which is not used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -61,6 +62,21 @@ def level_of(sides_px: Float[Tensor, " n"], strides_px: Sequence[float]) -> Int[
     """
     octave = (sides_px / (14 * strides_px[0]) + 1e-6).log2().floor()
     return octave.clamp(0, len(strides_px) - 1).long()
+
+
+class FeaturePyramid(Protocol):
+    """What a detector needs of its backbone: `Pyramid`, or any module like it."""
+
+    @property
+    def width(self) -> int:
+        """Channels of every level."""
+
+    @property
+    def strides_px(self) -> Mapping[str, float]:
+        """Pixels per cell of every level, finest first; each twice the one before."""
+
+    def __call__(self, images: Float[Tensor, "B C H W"]) -> Mapping[str, Float[Tensor, "B D h w"]]:
+        """Turn normalised images into maps by level."""
 
 
 class Pyramid(nn.Module):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rspipe.catalog import card_for
+from rspipe.errors import RspipeError
 from rspipe.evaluate.base import PixelEvaluator
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import Bootstrap, What
@@ -120,3 +121,33 @@ def test_plain_detr_s_dials_are_the_paper_s():
     assert (settings.lr, settings.most_norm, settings.warmup_steps) == (2e-4, 0.1, 1000)
     assert (settings.images_per_step, settings.epochs, settings.drops) == (16, 12, (11 / 12,))
     assert (settings.layer_decay, settings.drop_path, settings.weight_decay) == (0.9, 0.1, 0.05)
+
+
+@pytest.mark.parametrize(
+    "evaluator", [faster_rcnn(epochs=4, lr=1e30), plain_detr(epochs=4, lr=1e30)]
+)
+def test_a_training_that_bursts_says_so(evaluator, benchmark, tiny_encoder, tmp_path):
+    with pytest.raises(RspipeError, match=r"loss nan in step \d+; lower lr"):
+        evaluator.run_on_pixels(benchmark, tiny_encoder, tmp_path)
+
+
+@pytest.mark.parametrize("evaluator", [faster_rcnn(epochs=2), plain_detr(epochs=2)])
+def test_scores_are_a_function_of_the_seed(evaluator, benchmark, tiny_encoder, tmp_path):
+    first, again = (
+        evaluator.run_on_pixels(benchmark, tiny_encoder, tmp_path).examples for _ in range(2)
+    )
+    assert first == again
+
+
+@pytest.mark.parametrize("evaluator", [faster_rcnn(epochs=1), plain_detr(epochs=1)])
+def test_an_image_without_objects_trains_and_counts(evaluator, benchmark, tiny_encoder, tmp_path):
+    records = list(benchmark.records)
+    (fold,) = benchmark.folds
+    for part in (fold.train, fold.test):
+        bare = records[int(part[0])]
+        annotation = bare.annotation.model_copy(update={"boxes": ()})
+        records[int(part[0])] = bare.model_copy(update={"annotation": annotation})
+    benchmark = dataclasses.replace(benchmark, records=tuple(records))
+    scores = evaluator.run_on_pixels(benchmark, tiny_encoder, tmp_path)
+    assert scores.extra["n_objects"] == 3
+    assert np.isfinite(scores.value)

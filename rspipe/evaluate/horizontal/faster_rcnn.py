@@ -15,8 +15,7 @@ from rspipe.evaluate.horizontal.proposals import Proposals
 from rspipe.evaluate.horizontal.regions import Regions
 from rspipe.evaluate.horizontal.settings import FasterRCNNSettings
 from rspipe.evaluate.horizontal.simple_pyramid import SimplePyramid
-from rspipe.evaluate.oriented.detector import FeaturePyramid
-from rspipe.evaluate.pyramid import Pyramid, last_taps
+from rspipe.evaluate.pyramid import FeaturePyramid, Pyramid, last_taps
 from rspipe.models.encoder import Encoder
 
 _LOSSES = {"loss_objectness": "proposal_objectness", "loss_rpn_box_reg": "proposal_boxes"}

@@ -43,8 +43,10 @@ class Said:
 
 
 def move(references: Float[Tensor, "*b 4"], deltas: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """Apply deltas; sides grow at most 1000/16-fold at once."""
-    moved: Tensor = _CODER.decode_single(deltas.reshape(-1, 4), references.reshape(-1, 4))
+    """Apply deltas; sides grow or shrink at most 1000/16-fold at once."""
+    growth = deltas[..., 2:].clamp(min=-_CODER.bbox_xform_clip)
+    bounded = torch.cat([deltas[..., :2], growth], dim=-1)
+    moved: Tensor = _CODER.decode_single(bounded.reshape(-1, 4), references.reshape(-1, 4))
     return moved.view_as(deltas)
 
 

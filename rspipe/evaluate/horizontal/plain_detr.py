@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rspipe.evaluate.detector_tuning.objects import Detector, Found, Objects
 from rspipe.evaluate.horizontal.decoder import DecoderLayer, groups_apart
@@ -108,7 +109,16 @@ class PlainDETR(Detector):
         apart = self._apart(Q)
         stages, before = [], boxes
         for number, layer in enumerate(self.layers):
-            x = layer(x, places, boxes, apart, (cells + self.cell_places, cells))
+            # The bias is the largest thing here, so a layer is run again rather than remembered.
+            x = checkpoint(
+                layer,
+                x,
+                places,
+                boxes,
+                apart,
+                (cells + self.cell_places, cells),
+                use_reentrant=False,
+            )
             hidden = self.norm(x)
             deltas = self.boxes[number](hidden)
             # A box learns through the layer before it as well ("look forward twice", DINO).

@@ -11,8 +11,8 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
+from rspipe.evaluate.boxes.assignment import NOTHING, UNDECIDED, assign
 from rspipe.evaluate.horizontal.settings import ProposalSettings
-from rspipe.evaluate.oriented.assignment import NOTHING, UNDECIDED, assign
 
 
 class TrueStrideAnchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no types

@@ -1,8 +1,7 @@
 """Oriented R-CNN: pyramid, neck, two stages."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -14,21 +13,7 @@ from rspipe.evaluate.detector_tuning.objects import Detector, Found, Objects
 from rspipe.evaluate.oriented.proposals import OrientedProposals
 from rspipe.evaluate.oriented.regions import OrientedRegions
 from rspipe.evaluate.oriented.settings import OrientedSettings
-
-
-class FeaturePyramid(Protocol):
-    """What a detector needs of its backbone: `pyramid.Pyramid`, or any module like it."""
-
-    @property
-    def width(self) -> int:
-        """Channels of every level."""
-
-    @property
-    def strides_px(self) -> Mapping[str, float]:
-        """Pixels per cell of every level, finest first; each twice the one before."""
-
-    def __call__(self, images: Float[Tensor, "B C H W"]) -> Mapping[str, Float[Tensor, "B D h w"]]:
-        """Turn normalised images into maps by level."""
+from rspipe.evaluate.pyramid import FeaturePyramid
 
 
 class OrientedRCNN(Detector):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import batched_nms, box_iou
 
+from rspipe.evaluate.boxes.assignment import UNDECIDED, assign, draw
 from rspipe.evaluate.boxes.corners import hulls
-from rspipe.evaluate.oriented.assignment import UNDECIDED, assign, draw
 from rspipe.evaluate.oriented.coders import decode_midpoints, encode_midpoints
 from rspipe.evaluate.oriented.settings import ProposalSettings
 

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from rspipe.evaluate.boxes.assignment import assign, draw
 from rspipe.evaluate.boxes.overlap import rotated_iou
 from rspipe.evaluate.boxes.roi_align import rotated_roi_align
 from rspipe.evaluate.boxes.suppression import rotated_nms
 from rspipe.evaluate.detector_tuning.objects import Found, Objects
-from rspipe.evaluate.oriented.assignment import assign, draw
 from rspipe.evaluate.oriented.coders import decode_deltas, encode_deltas
 from rspipe.evaluate.oriented.settings import RegionSettings
 from rspipe.evaluate.pyramid import level_of

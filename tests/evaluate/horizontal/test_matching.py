@@ -35,6 +35,14 @@ def test_deltas_there_and_back_is_identity():
     torch.testing.assert_close(unmoved, said.references)
 
 
+def test_no_delta_makes_a_box_vanish_or_burst():
+    box = torch.tensor([[10.0, 20, 26, 52]])
+    for far, factor in ((-99.0, 16 / 1000), (99.0, 1000 / 16)):
+        x0, y0, x1, y1 = move(box, torch.tensor([[0, 0, far, far]]))[0].tolist()
+        assert x1 - x0 == pytest.approx(16 * factor, rel=1e-4)
+        assert y1 - y0 == pytest.approx(32 * factor, rel=1e-4)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_matching_costs_least_of_all_matchings(seed):
     said, objects = case(seed)
@@ -85,5 +93,6 @@ def test_more_objects_than_queries_leaves_objects_without_one():
 
 def test_weights_that_are_no_numbers_give_a_loss_that_is_none():
     said, objects = case()
-    broken = Said(said.logits * float("nan"), said.deltas, said.references, said.boxes)
+    nan = float("nan")
+    broken = Said(*(part * nan for part in (said.logits, said.deltas, said.references, said.boxes)))
     assert set_loss(broken, [objects], SETTINGS).isnan()

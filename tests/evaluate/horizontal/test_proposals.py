@@ -1,9 +1,12 @@
 import pytest
 import torch
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from rspipe.evaluate.horizontal.proposals import BestIfEnough, Proposals, TrueStrideAnchors
 from rspipe.evaluate.horizontal.settings import ProposalSettings
+from rspipe.models.encoder import seeded
 
 STRIDES = {"0": 4.0, "1": 8.0, "2": 16.0, "3": 32.0, "pool": 64.0}
 SIDES = (200, 100, 50, 25, 13)
@@ -52,6 +55,26 @@ def test_box_loss_is_l1_over_the_number_drawn():
     found, placed = stage().compute_loss(torch.zeros(3, 1), moved, labels, [torch.zeros(3, 4)])
     assert placed.item() == pytest.approx(2.05 / 3)
     assert found.item() == pytest.approx(torch.tensor(2.0).log().item())
+
+
+def test_where_rounding_and_strides_agree_proposals_are_torchvision_s():
+    strides = {"0": 4.0, "1": 8.0}
+    settings = ProposalSettings(anchor_ratios=(1.0,), before_nms_at_test=40, kept=30)
+    with seeded(0):
+        ours = Proposals(6, strides, settings).eval()
+    theirs = RegionProposalNetwork(
+        AnchorGenerator(((32,), (64,)), ((1.0,), (1.0,))), ours.head, 0.7, 0.3, 256, 0.5,
+        {"testing": 40}, {"testing": 30}, 0.7,
+    ).eval()  # fmt: skip
+    draws = torch.Generator().manual_seed(0)
+    images = ImageList(torch.zeros(2, 3, 64, 64), [(64, 64)] * 2)
+    levels = {
+        "0": torch.randn(2, 6, 16, 16, generator=draws) * 20,
+        "1": torch.randn(2, 6, 8, 8, generator=draws) * 20,
+    }
+    for mine, other in zip(ours(images, levels)[0], theirs(images, levels)[0], strict=True):
+        assert len(mine) > 10
+        assert torch.equal(mine, other)
 
 
 def test_on_constant_maps_all_places_but_the_border_say_the_same():

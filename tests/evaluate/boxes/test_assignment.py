@@ -1,6 +1,6 @@
 import torch
 
-from rspipe.evaluate.oriented.assignment import NOTHING, UNDECIDED, assign, draw
+from rspipe.evaluate.boxes.assignment import NOTHING, UNDECIDED, assign, draw
 from rspipe.models.encoder import seeded
 
 
