@@ -18,6 +18,8 @@ from rspipe.evaluate.uncertainty import bootstrap
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import ImageRecord, Task
 
+COCO_MEASURES = ("AP50_coco", "AP_coco", "AP75_coco")
+"""Headline first."""
 COCO_CONVENTION = (
     "COCO AP at IoU 0.5 (101 recalls, 100 detections per image and class, area all), mean "
     "over classes, 0..1, horizontal boxes; not VOC07; percentile bootstrap over test images"
@@ -33,7 +35,7 @@ class DenseDetection:
 
     task: ClassVar[Task] = "detection"
     protocol: ClassVar[str] = "linear_detector"
-    metric: ClassVar[str] = "AP50"
+    metric: ClassVar[str] = COCO_MEASURES[0]
     reads: ClassVar[Gives] = "tokens"
     input_name: ClassVar[str] = "patch tokens, post-norm"
     convention: ClassVar[str] = COCO_CONVENTION
@@ -96,7 +98,7 @@ def coco_scores(
     """Score detections by COCO's AP50, then AP, AP75 and AP50 of every class."""
     precision = CocoAP(truth, found, len(classes))
     estimates = bootstrap(precision.score, len(truth), what.bootstrap.resamples, what.seed)
-    return Scores.from_estimates(estimates, ("AP50", "AP", "AP75"), classes)
+    return Scores.from_estimates(estimates, COCO_MEASURES, classes)
 
 
 def true_boxes(

@@ -7,7 +7,13 @@ import numpy as np
 
 from rspipe.evaluate.average_precision import FoundBoxes, TrueBoxes
 from rspipe.evaluate.base import Scores
-from rspipe.evaluate.detection import COCO_CONVENTION, coco_scores, described, true_boxes
+from rspipe.evaluate.detection import (
+    COCO_CONVENTION,
+    COCO_MEASURES,
+    coco_scores,
+    described,
+    true_boxes,
+)
 from rspipe.evaluate.detector_tuning.evaluator import TunedDetection
 from rspipe.evaluate.detector_tuning.objects import Detector, Found
 from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb
@@ -22,7 +28,7 @@ from rspipe.schema import ImageRecord
 class HorizontalDetection(TunedDetection):
     """Scored as COCO does. Oriented boxes are judged by the rectangles around them."""
 
-    metric: ClassVar[str] = "AP50"
+    metric: ClassVar[str] = COCO_MEASURES[0]
     convention: ClassVar[str] = COCO_CONVENTION
 
     def truth(

@@ -54,7 +54,7 @@ def test_few_images_are_learned_by_heart(evaluator, benchmark, tiny_encoder, tmp
     scores = evaluator.run_on_pixels(by_heart(benchmark), tiny_encoder, tmp_path)
     assert scores.value > 0.9
     assert scores.extra["n_objects"] == 4
-    assert set(scores.extra) >= {"AP", "AP75", "n_detections"}
+    assert set(scores.extra) >= {"AP_coco", "AP75_coco", "n_detections"}
     # Boxes come back in pixels of the image: 64 x 32, scaled into 64.
     first = scores.examples[0]
     record = benchmark.records[benchmark.folds[0].train[0]]

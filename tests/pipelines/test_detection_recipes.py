@@ -83,7 +83,7 @@ def run(name, tmp_path):
 
 def test_dior_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
     result = run("dior", tmp_path)
-    assert (result.status, result.protocol, result.metric) == ("done", "faster_rcnn", "AP50")
+    assert (result.status, result.protocol, result.metric) == ("done", "faster_rcnn", "AP50_coco")
     assert (result.n_train, result.n_test, result.n_classes) == (4, 2, 20)
     assert "COCO AP" in result.convention
     assert "horizontal" in result.convention
@@ -92,7 +92,7 @@ def test_dior_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
         "ship",
         "vehicle",
     }
-    assert "published: dior  SelectiveMAE ViT-L, OpticalRS-13M  AP50 0.7870" in (
+    assert "published: dior  SelectiveMAE ViT-L, OpticalRS-13M  AP50_coco 0.7870" in (
         capsys.readouterr().out
     )
 
@@ -101,7 +101,7 @@ def test_the_recipe_of_dior_states_the_published_protocol():
     recipe = load_recipe(PIPELINES / "dior/eval.yaml", EvalRecipe)
     assert recipe.what.faster_rcnn == FasterRCNNTuning()
     assert {figure.benchmark for figure in recipe.published} == {"dior"}
-    assert {figure.metric for figure in recipe.published} == {"AP50"}
+    assert {figure.metric for figure in recipe.published} == {"AP50_coco"}
 
 
 def test_dior_r_trains_on_train_and_val_and_scores_test(tmp_path, capsys):

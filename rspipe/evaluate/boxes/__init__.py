@@ -1,4 +1,4 @@
-"""Geometry of horizontal and oriented boxes: angles, corners, overlap, assignment, NMS, RoIAlign.
+"""Geometry of horizontal and oriented boxes: angles, overlap, anchors, assignment, NMS, RoIAlign.
 
 An oriented box is (cx, cy, w, h, θ): centre and sides in pixels, θ in radians, clockwise on the
 screen (y down). Of its many descriptions `angles.CONVENTIONS` names the customary ones; nothing

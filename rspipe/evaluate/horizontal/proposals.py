@@ -7,49 +7,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torchvision.models.detection._utils import Matcher
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
+from rspipe.evaluate.boxes.anchors import TrueStrideAnchors
 from rspipe.evaluate.boxes.assignment import NOTHING, UNDECIDED, assign
 from rspipe.evaluate.horizontal.settings import ProposalSettings
-
-
-class TrueStrideAnchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no types
-    """Anchors of real-valued sides, a level's own stride apart.
-
-    torchvision rounds sides to pixels, and takes the stride of a level for image // map: 61 px
-    instead of 64 for the 13 x 13 map of an 800 px image.
-    """
-
-    def __init__(self, strides_px: tuple[float, ...], settings: ProposalSettings) -> None:
-        sides = tuple((settings.anchor_scale * stride,) for stride in strides_px)
-        super().__init__(sides, (settings.anchor_ratios,) * len(strides_px))
-        self.strides_px = strides_px
-
-    def generate_anchors(
-        self,
-        scales: tuple[float, ...],
-        aspect_ratios: tuple[float, ...],
-        dtype: torch.dtype = torch.float32,
-        device: torch.device = torch.device("cpu"),  # noqa: B008
-    ) -> Float[Tensor, "a 4"]:
-        """Make the anchors of one place, around (0, 0); `aspect_ratios` are heights over widths."""
-        roots = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()
-        sides = torch.as_tensor(scales, dtype=dtype, device=device)
-        shapes = torch.stack([1 / roots, roots], dim=1)
-        halves = (shapes[:, None] * sides[None, :, None]).flatten(0, 1) / 2
-        return torch.cat([-halves, halves], dim=1)
-
-    def forward(
-        self, image_list: ImageList, feature_maps: list[Float[Tensor, "B C h w"]]
-    ) -> list[Float[Tensor, "A 4"]]:
-        """Lay anchors over all levels; the images share them."""
-        device = feature_maps[0].device
-        self.set_cell_anchors(torch.float32, device)
-        strides = [[torch.tensor(stride, device=device)] * 2 for stride in self.strides_px]
-        sizes = [list(one.shape[-2:]) for one in feature_maps]
-        return [torch.cat(self.grid_anchors(sizes, strides))] * len(image_list.image_sizes)
 
 
 class BestIfEnough(Matcher):  # type: ignore[misc]
@@ -83,7 +45,9 @@ class Proposals(RegionProposalNetwork):  # type: ignore[misc]
         self, width: int, strides_px: Mapping[str, float], settings: ProposalSettings
     ) -> None:
         super().__init__(
-            TrueStrideAnchors(tuple(strides_px.values()), settings),
+            TrueStrideAnchors(
+                list(strides_px.values()), settings.anchor_scale, settings.anchor_ratios
+            ),
             RPNHead(width, len(settings.anchor_ratios)),
             settings.positive_iou,
             settings.negative_iou,

@@ -7,7 +7,6 @@ mmrotate, all of it:
 | part | mmrotate | here |
 |---|---|---|
 | rotated IoU of assignment, NMS and metric | mmcv, float32 | exact, float64 (`boxes.overlap`) |
-| base anchors | real-valued | rounded to whole pixels (torchvision's AnchorGenerator) |
 | corners to boxes | OpenCV, float32 | in the dtype of the boxes |
 | NMS of proposals | mmcv `batched_nms` | torchvision's `batched_nms`, on the same hulls |
 | padding | to a multiple of 32, anchors there left out | none: images have the pyramid's size |

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import batched_nms, box_iou
 
+from rspipe.evaluate.boxes.anchors import TrueStrideAnchors
 from rspipe.evaluate.boxes.assignment import UNDECIDED, assign, draw
 from rspipe.evaluate.boxes.corners import hulls
 from rspipe.evaluate.oriented.coders import decode_midpoints, encode_midpoints
@@ -50,9 +50,8 @@ class OrientedProposals(nn.Module):
         self.offsets = nn.Conv2d(width, len(ratios) * 6, 1)
         for name, parameter in self.named_parameters():
             nn.init.normal_(parameter, std=0.01 if name.endswith("weight") else 0.0)
-        self.anchors = AnchorGenerator(
-            sizes=tuple((settings.anchor_scale * stride,) for stride in strides_px.values()),
-            aspect_ratios=(ratios,) * len(strides_px),
+        self.anchors = TrueStrideAnchors(
+            list(strides_px.values()), settings.anchor_scale, settings.anchor_ratios
         )
 
     def forward(self, levels: Mapping[str, Float[Tensor, "B C h w"]]) -> AnchorScores:
@@ -63,7 +62,7 @@ class OrientedProposals(nn.Module):
             logits.append(self.objectness(hidden).permute(0, 2, 3, 1).flatten(1))
             moved = self.offsets(hidden).unflatten(1, (-1, 6))
             offsets.append(moved.permute(0, 3, 4, 1, 2).flatten(1, 3))
-        anchors = self._anchors(levels)
+        anchors = self.anchors.on([levels[name] for name in self.strides_px])
         level = [torch.full((len(a),), i, device=a.device) for i, a in enumerate(anchors)]
         return AnchorScores(
             torch.cat(logits, dim=1).float(),
@@ -71,16 +70,6 @@ class OrientedProposals(nn.Module):
             torch.cat(anchors),
             torch.cat(level),
         )
-
-    def _anchors(
-        self, levels: Mapping[str, Float[Tensor, "B C h w"]]
-    ) -> list[Float[Tensor, "a 4"]]:
-        device = next(iter(levels.values())).device
-        self.anchors.set_cell_anchors(torch.float32, device)
-        strides = [[torch.tensor(s, device=device)] * 2 for s in self.strides_px.values()]
-        sizes = [levels[name].shape[-2:] for name in self.strides_px]
-        made: list[Float[Tensor, "a 4"]] = self.anchors.grid_anchors(sizes, strides)
-        return made
 
     @torch.no_grad()
     def propose(self, scores: AnchorScores) -> list[Float[Tensor, "n 5"]]:
