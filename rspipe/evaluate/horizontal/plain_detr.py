@@ -1,4 +1,4 @@
-"""Plain DETR: one map of a plain transformer, queries, no anchors to tune and no NMS."""
+"""Plain DETR: one map of a plain transformer, queries, no pyramid and no NMS."""
 
 import math
 from collections.abc import Iterable, Sequence
