@@ -20,8 +20,9 @@ from rspipe.report.config import ReportRecipe
 from rspipe.report.corpus_section import CorpusSection, describe_corpus
 from rspipe.report.matches_section import LEDGER_COLUMNS, MatchesSection, describe_matches
 from rspipe.report.pictures import PictureBook
-from rspipe.report.results_section import PRETRAINED, Results, describe_results
+from rspipe.report.results_section import Results, describe_results
 from rspipe.report.run_section import Run, describe_run
+from rspipe.report.scores import PRETRAINED
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,17 @@ def world_map(footprints: Mapping[str, Floats]) -> Markup:
 
 
 def interval(
-    scores: Sequence[tuple[str, float, float, float]], axis: tuple[float, float]
+    scores: Sequence[tuple[str, float, float, float]],
+    axis: tuple[float, float],
+    looks: Mapping[str, str],
 ) -> Markup:
-    """Draw (name, value, low, high) as dots with whiskers, one above the other."""
+    """Draw (name, value, low, high) as dots with whiskers, one above the other.
+
+    Args:
+        scores: at least one.
+        axis: its ends.
+        looks: class of each name in the page's style.
+    """
     height = 12 * len(scores) + 8
     x = Scale(*axis, 6, 214)
     title = "; ".join(f"{n} {v:.3f} [{low:.3f}, {high:.3f}]" for n, v, low, high in scores)
@@ -112,10 +120,12 @@ def interval(
         canvas.add("line", x1=x(tick), x2=x(tick), y1=0, y2=height, class_="grid")
     for index, (name, value, low, high) in enumerate(scores):
         y = 10 + 12 * index
-        canvas.add("line", x1=x(low), x2=x(high), y1=y, y2=y, class_=f"whisker {name}")
+        canvas.add("line", x1=x(low), x2=x(high), y1=y, y2=y, class_=f"whisker {looks[name]}")
         for end in (low, high):
-            canvas.add("line", x1=x(end), x2=x(end), y1=y - 3, y2=y + 3, class_=f"whisker {name}")
-        canvas.add("circle", cx=x(value), cy=y, r=4, class_=f"dot {name}")
+            canvas.add(
+                "line", x1=x(end), x2=x(end), y1=y - 3, y2=y + 3, class_=f"whisker {looks[name]}"
+            )
+        canvas.add("circle", cx=x(value), cy=y, r=4, class_=f"dot {looks[name]}")
     return canvas.render()
 
 

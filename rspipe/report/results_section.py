@@ -11,13 +11,25 @@ from markupsafe import Markup
 
 from rspipe.io.tables import read_json
 from rspipe.report import figures
+from rspipe.report.comparisons import Floor, Group, Printed, floors_of, groups_of, printed_of
+from rspipe.report.curve_figures import label_curves
 from rspipe.report.examples import Example, Swatch, read_examples
+from rspipe.report.provenance import Judged, judged_of
+from rspipe.report.scores import (
+    PRETRAINED,
+    RANDOM,
+    Lines,
+    Row,
+    Score,
+    encoders_of,
+    further_of,
+    looks_of,
+    score_of,
+)
 
-PRETRAINED, RANDOM = "pretrained", "random"
 # What `per_class` holds, by task.
 _CLASS_METRICS = {"classification": "recall", "detection": "AP50", "segmentation": "IoU"}
-
-Row = Mapping[str, Any]
+_SIZES = {"few_shot": "images per class", "label_share": "share of the train part"}
 
 
 @dataclass(frozen=True)
@@ -46,18 +58,6 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Score:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f}"
-
-
-@dataclass(frozen=True)
 class ScoreRow:
     """One line of the score table."""
 
@@ -67,6 +67,8 @@ class ScoreRow:
     metric: str
     footnote: int
     scores: Mapping[str, Score]
+    further: tuple[tuple[str, Mapping[str, Score]], ...]
+    """AA and macro-F1 and their like."""
     n_train: int | None
     n_test: int | None
     n_audited: int | None
@@ -114,9 +116,13 @@ class Detail:
     benchmark: str
     protocol: str
     metric: str
+    encoder: str
+    """Whose predictions are shown."""
     further: tuple[tuple[str, Mapping[str, Score]], ...]
     class_metric: str
     classes: tuple[ClassRow, ...]
+    curve: Markup
+    """Score by number of labels."""
     confusion: Markup
     examples: tuple[Example, ...]
     legend: tuple[Swatch, ...]
@@ -127,6 +133,8 @@ class ResultsSection:
     """Everything the page says of the scores."""
 
     encoders: tuple[str, ...]
+    looks: Mapping[str, str]
+    """Class of each encoder in the page's style."""
     rows: tuple[ScoreRow, ...]
     axis: Markup
     footnotes: tuple[tuple[str, str], ...]
@@ -135,6 +143,10 @@ class ResultsSection:
     details: tuple[Detail, ...]
     verdicts: Mapping[str, int]
     headline: ScoreRow | None
+    floors: tuple[Floor, ...]
+    groups: tuple[Group, ...]
+    printed: tuple[Printed, ...]
+    judged: tuple[Judged, ...]
 
 
 def describe_results(results: Results) -> ResultsSection:
@@ -142,17 +154,25 @@ def describe_results(results: Results) -> ResultsSection:
     done = [row for row in results.rows if row["status"] == "done"]
     footnotes = list(dict.fromkeys((str(r["metric"]), str(r["convention"] or "")) for r in done))
     axis = _axis(done)
-    rows = tuple(_score_row(lines, footnotes, axis) for lines in _lines(done))
+    encoders = encoders_of(done)
+    looks, every = looks_of(encoders), _lines(done)
+    rows = tuple(_score_row(lines, footnotes, axis, looks) for lines in every)
+    recipe = results.manifest.get("recipe") or {}
     verdicts = [row.verdict for row in rows]
     return ResultsSection(
-        encoders=tuple(dict.fromkeys(str(row["encoder"]) for row in done)),
+        encoders=encoders,
+        looks=looks,
         rows=rows,
         axis=figures.interval_axis(axis),
         footnotes=tuple(footnotes),
         skipped=tuple(row for row in results.rows if row["status"] != "done"),
-        details=tuple(_detail(lines, results) for lines in _lines(done)),
+        details=tuple(_detail(lines, results, looks) for lines in every),
         verdicts={name: verdicts.count(name) for name in ("better", "overlap", "worse")},
         headline=_headline(rows),
+        floors=floors_of(done),
+        groups=groups_of(every),
+        printed=printed_of(recipe, done),
+        judged=judged_of(recipe, done),
     )
 
 
@@ -167,24 +187,21 @@ def _lines(done: Sequence[Row]) -> list[dict[str, Row]]:
 
 def _axis(done: Sequence[Row]) -> tuple[float, float]:
     """Shared axis of all intervals: tenths around the lowest and the highest end."""
-    ends = [s.low for s in map(_score, done)] + [s.high for s in map(_score, done)]
+    ends = [s.low for s in map(score_of, done)] + [s.high for s in map(score_of, done)]
     if not ends:
         return 0.0, 1.0
     return math.floor(10 * min(ends)) / 10, math.ceil(10 * max(ends)) / 10
 
 
-def _score(row: Row, which: str = "") -> Score:
-    """Read a value; where there is no interval it shrinks to the value."""
-    value = float(row[f"{which}value"])
-    low, high = row.get(f"{which}ci_low"), row.get(f"{which}ci_high")
-    return Score(value, value if low is None else low, value if high is None else high)
-
-
 def _score_row(
-    lines: Mapping[str, Row], footnotes: Sequence[tuple[str, str]], axis: tuple[float, float]
+    lines: Lines,
+    footnotes: Sequence[tuple[str, str]],
+    axis: tuple[float, float],
+    looks: Mapping[str, str],
 ) -> ScoreRow:
     row = next(iter(lines.values()))
-    scores = {encoder: _score(one) for encoder, one in lines.items()}
+    ordered = encoders_of(list(lines.values()))
+    scores = {encoder: score_of(lines[encoder]) for encoder in ordered}
     drawn = [(name, s.value, s.low, s.high) for name, s in scores.items()]
     return ScoreRow(
         benchmark=row["benchmark"],
@@ -193,16 +210,17 @@ def _score_row(
         metric=row["metric"],
         footnote=footnotes.index((str(row["metric"]), str(row["convention"] or ""))) + 1,
         scores=scores,
+        further=further_of(lines) if row["task"] == "classification" else (),
         n_train=row.get("n_train"),
         n_test=row.get("n_test"),
         n_audited=row.get("n_audited"),
         n_leaked=row.get("n_leaked"),
         clean={
-            encoder: _score(one, "clean_")
+            encoder: score_of(one, "clean_")
             for encoder, one in lines.items()
             if one.get("clean_value") is not None
         },
-        drawing=figures.interval(drawn, axis),
+        drawing=figures.interval(drawn, axis, looks),
     )
 
 
@@ -212,7 +230,7 @@ def _headline(rows: Sequence[ScoreRow]) -> ScoreRow | None:
     return max(pairs, key=lambda row: (row.n_test or 0, row.protocol), default=None)
 
 
-def _detail(lines: Mapping[str, Row], results: Results) -> Detail:
+def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:
     row = lines.get(PRETRAINED, next(iter(lines.values())))
     arrays = _arrays(results.cell_file(row, ".npz"))
     names = [str(name) for name in (row.get("extra") or {}).get("classes") or ()]
@@ -223,9 +241,11 @@ def _detail(lines: Mapping[str, Row], results: Results) -> Detail:
         benchmark=row["benchmark"],
         protocol=row["protocol"],
         metric=row["metric"],
-        further=_further(lines),
+        encoder=str(row["encoder"]),
+        further=further_of(lines),
         class_metric=_CLASS_METRICS.get(row["task"], ""),
         classes=_classes(lines, names),
+        curve=_curve(lines, looks),
         confusion=_confusion(arrays, names),
         examples=examples,
         legend=legend,
@@ -245,17 +265,17 @@ def _images_root(results: Results, row: Row) -> Path | None:
     return None if data is None else Path(data) / row["benchmark"]
 
 
-def _further(lines: Mapping[str, Row]) -> tuple[tuple[str, Mapping[str, Score]], ...]:
-    """Collect the scores with intervals that stand in `extra`."""
-    found: dict[str, dict[str, Score]] = {}
-    for encoder, row in lines.items():
-        for name, value in (row.get("extra") or {}).items():
-            if isinstance(value, dict) and isinstance(value.get("value"), float):
-                found.setdefault(name, {})[encoder] = _score(value)
-    return tuple(found.items())
+def _curve(lines: Lines, looks: Mapping[str, str]) -> Markup:
+    curves = {
+        encoder: [(float(p["size"]), score_of(p)) for p in row["extra"]["curve"]]
+        for encoder, row in lines.items()
+        if "curve" in (row.get("extra") or {})
+    }
+    protocol = str(next(iter(lines.values()))["protocol"])
+    return label_curves(curves, looks, _SIZES.get(protocol, "size of the train part"))
 
 
-def _classes(lines: Mapping[str, Row], names: Sequence[str]) -> tuple[ClassRow, ...]:
+def _classes(lines: Lines, names: Sequence[str]) -> tuple[ClassRow, ...]:
     known = list(dict.fromkeys(n for row in lines.values() for n in row.get("per_class") or {}))
     ordered = [n for n in names if n in known] + [n for n in known if n not in names]
     return tuple(

@@ -75,7 +75,9 @@ def test_many_footprints_in_one_place_are_drawn_once():
 
 
 def test_whiskers_overlap_where_the_intervals_do():
-    chart = figures.interval([("pretrained", 0.8, 0.7, 0.9), ("random", 0.6, 0.5, 0.75)], (0, 1))
+    looks = {"pretrained": "pretrained", "random": "random"}
+    scores = [("pretrained", 0.8, 0.7, 0.9), ("random", 0.6, 0.5, 0.75)]
+    chart = figures.interval(scores, (0, 1), looks)
     trained, untrained = (by_class(chart, name)[0] for name in ("pretrained", "random"))
     assert float(trained.get("x1")) < float(untrained.get("x2"))
 

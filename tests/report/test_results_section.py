@@ -79,3 +79,21 @@ def test_only_skipped_rows_still_make_a_section(rescored):
     section = rescored(lambda rows: rows.__delitem__(slice(0, 2)))
     assert section.rows == ()
     assert len(section.skipped) == 1
+
+
+def test_the_curve_of_every_encoder_is_drawn(rescored):
+    def change(rows):
+        for row in rows[:2]:
+            row["extra"]["curve"] = [{"size": s, "value": 0.1 * s} for s in (1, 2, 4)]
+
+    (detail,) = rescored(change).details
+    assert 'class="curve pretrained"' in detail.curve
+    assert 'class="curve random"' in detail.curve
+
+
+def test_an_encoder_beside_has_its_own_colour_and_column(rescored):
+    section = rescored(lambda rows: rows.append({**rows[0], "encoder": "CrossMAE B"}))
+    (row,) = section.rows
+    assert set(row.scores) == {"pretrained", "random", "CrossMAE B"}
+    assert 'class="dot c1"' in row.drawing
+    assert dict(row.further)["macro_f1"]["CrossMAE B"].value == 0.5

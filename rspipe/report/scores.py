@@ -1,0 +1,81 @@
+"""Numbers with their intervals, read from rows of `results.json`, and the colours of encoders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rspipe.report.figures import colour
+
+PRETRAINED, RANDOM = "pretrained", "random"
+_LAST = (RANDOM, "image_statistics", "none")
+
+Row = Mapping[str, Any]
+Lines = Mapping[str, Row]
+"""Rows that differ in the encoder alone, by encoder."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its 95 % interval over test images."""
+
+    value: float
+    low: float
+    high: float
+    n_seeds: int | None = None
+    """Repetitions whose mean the value is."""
+    seed_std: float | None = None
+    """Standard deviation over them; no part of the interval."""
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}"
+
+
+def score_of(row: Row, which: str = "") -> Score:
+    """Read a value; where there is no interval it shrinks to the value.
+
+    Args:
+        row: of the results, a point of a curve, or a score in `extra`.
+        which: `clean_` for the score without leaked images, which has no spread of its own.
+    """
+    value = float(row[f"{which}value"])
+    low, high = row.get(f"{which}ci_low"), row.get(f"{which}ci_high")
+    return Score(
+        value,
+        value if low is None else low,
+        value if high is None else high,
+        None if which else row.get("n_seeds"),
+        None if which else row.get("seed_std"),
+    )
+
+
+def encoders_of(done: Sequence[Row]) -> tuple[str, ...]:
+    """List encoders in the order of columns: trained ones as they come, then ever lower floors.
+
+    >>> encoders_of([{"encoder": name} for name in ("none", "random", "pretrained", "B")])
+    ('pretrained', 'B', 'random', 'none')
+    """
+    found = dict.fromkeys(str(row["encoder"]) for row in done)
+    trained = sorted((name for name in found if name not in _LAST), key=lambda n: n != PRETRAINED)
+    return (*trained, *(name for name in _LAST if name in found))
+
+
+def looks_of(encoders: Sequence[str]) -> dict[str, str]:
+    """Give each encoder its class in the page's style: labels are free text, classes are not.
+
+    >>> looks_of(["pretrained", "random", "CrossMAE B"])
+    {'pretrained': 'pretrained', 'random': 'random', 'CrossMAE B': 'c1'}
+    """
+    own = {PRETRAINED, RANDOM}
+    others = [name for name in encoders if name not in own]
+    free = {name: colour(1 + i % 7) for i, name in enumerate(others)}
+    return {name: free.get(name, name) for name in encoders}
+
+
+def further_of(lines: Lines) -> tuple[tuple[str, Mapping[str, Score]], ...]:
+    """Collect the scores with intervals that stand in `extra`."""
+    found: dict[str, dict[str, Score]] = {}
+    for encoder, row in lines.items():
+        for name, value in (row.get("extra") or {}).items():
+            if isinstance(value, dict) and isinstance(value.get("value"), float):
+                found.setdefault(name, {})[encoder] = score_of(value)
+    return tuple(found.items())
