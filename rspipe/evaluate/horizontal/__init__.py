@@ -31,10 +31,11 @@ branch in training, no NMS. What differs from its authors' code:
 |---|---|---|
 | encoder | Swin, its last stage enlarged to stride 16 | any of ours, stride one patch |
 | proposals | from four maps made of the one, strides 8 to 64 (1 AP more) | from the one map |
-| their scores | of the classes' layer | of an output of their own |
+| their scores | first output of a layer of all classes | the one output of a layer |
 | their first boxes | 50 px and larger by level | squares of 4 cells |
 | entry of the map | 1 × 1 convolution, GroupNorm | the same, LayerNorm |
 | images | several sizes, cropped | one size, mirrored |
+| boxes | cut at the image's edges by every layer | cut at the end |
 | padding | masked | seen, as the mean colour |
 
 Nobody has published it on DIOR; its figures compare encoders with each other.
