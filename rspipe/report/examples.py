@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from rspipe.io.images import Pixels
 from rspipe.io.tables import read_json
 from rspipe.report import figures
+from rspipe.report.attention import Attention, attention_of
 from rspipe.report.pictures import jpeg_uri, mask_colour, mask_uri, read_picture
 
 _SIDE_PX = 192
@@ -37,6 +39,8 @@ class Example:
     is_mask: bool = False
     overlay: Markup = _NO_BOXES
     """Boxes."""
+    attention: tuple[Attention, ...] = ()
+    """Where a pooling probe looks."""
 
     @property
     def is_right(self) -> bool:
@@ -51,7 +55,8 @@ def read_examples(
 
     Args:
         cell: its JSON file.
-        arrays: its arrays: `truth_i` and `predicted_i` are masks of example i.
+        arrays: its arrays: `truth_i` and `predicted_i` are masks of example i, `attention` maps
+            (example, query, row, column) of a pooling probe.
         names: classes, in the order of their indices; empty where the order is not recorded.
         root: folder of the benchmark's images; an example whose image is gone has no picture.
 
@@ -91,7 +96,8 @@ def _example(
         return Example(path, picture, truth, found, is_mask=True)
     if "found" in note:
         return Example(path, picture, overlay=_boxes(note, pixels))
-    return Example(path, picture, str(note.get("truth")), str(note.get("predicted")))
+    truth, found = str(note.get("truth")), str(note.get("predicted"))
+    return Example(path, picture, truth, found, attention=attention_of(arrays, index))
 
 
 def _find(root: Path | None, path: str) -> Pixels | None:
@@ -102,16 +108,19 @@ def _find(root: Path | None, path: str) -> Pixels | None:
 
 def _boxes(note: Mapping[str, Any], pixels: Pixels | None) -> Markup:
     """Draw the true boxes, and as many of the best found ones."""
-    truth = [np.array(one["box"], np.float64) for one in note["truth"]]
+    truth = [_outline(one) for one in note["truth"]]
     best = sorted(note["found"], key=lambda one: -one["score"])[: max(len(truth), 1)]
-    found = [
-        (np.array(one["box"], np.float64), f"{one['label']} {one['score']:.2f}") for one in best
-    ]
-    corners = truth + [box for box, _ in found]
+    found = [(_outline(one), f"{one['label']} {one['score']:.2f}") for one in best]
+    hulls = [np.array(one["box"], np.float64) for one in [*note["truth"], *best]]
     if pixels is not None:
         height, width = pixels.shape[:2]
-    elif corners:
-        width, height = np.max(corners, axis=0)[2:]
+    elif hulls:
+        width, height = np.max(hulls, axis=0)[2:]
     else:
         return _NO_BOXES
     return figures.boxes((float(width), float(height)), truth, found)
+
+
+def _outline(one: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The corners of an oriented box; of a horizontal one x0, y0, x1, y1."""
+    return np.array(one.get("corners", one["box"]), np.float64)

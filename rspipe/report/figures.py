@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from rspipe.report.svg import Canvas, Scale, compact, spread
+from rspipe.report.svg import Canvas, Scale, compact, number, spread
 
 Floats = NDArray[np.float64]
 
@@ -169,7 +169,13 @@ def heatmap(counts: NDArray[np.int64], names: Sequence[str]) -> Markup:
 def boxes(
     size: tuple[float, float], truth: Sequence[Floats], found: Sequence[tuple[Floats, str]]
 ) -> Markup:
-    """Draw object boxes (x0, y0, x1, y1) over a picture of (width, height) pixels."""
+    """Draw object boxes over a picture of (width, height) pixels.
+
+    Args:
+        size: of the picture.
+        truth: boxes x0, y0, x1, y1, or four corners x, y in turn.
+        found: likewise, with what is said of each.
+    """
     canvas = Canvas(*size, f"{len(truth)} true boxes, {len(found)} found")
     for box, name in found:
         _outline(canvas, box, "found", name)
@@ -179,8 +185,12 @@ def boxes(
 
 
 def _outline(canvas: Canvas, box: Floats, kind: str, hint: str) -> None:
-    x0, y0, x1, y1 = box.tolist()
-    canvas.rect((x0, y0), (x1 - x0, y1 - y0), kind, hint)
+    if len(box) == 4:
+        x0, y0, x1, y1 = box.tolist()
+        canvas.rect((x0, y0), (x1 - x0, y1 - y0), kind, hint)
+        return
+    points = " ".join(f"{number(x)},{number(y)}" for x, y in box.reshape(-1, 2).tolist())
+    canvas.add("polygon", hint=hint, points=points, class_=kind)
 
 
 def _axes(x: Scale, y: Scale, size: tuple[int, int], title: str, x_label: str) -> Canvas:

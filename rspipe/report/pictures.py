@@ -32,6 +32,7 @@ _CLASS_COLOURS = (
     (90, 160, 140),
 )
 _NO_CLASS = (128, 128, 128)
+_VEIL = (255, 110, 20)
 
 
 class PictureBook:
@@ -119,6 +120,20 @@ def mask_uri(classes: NDArray[np.uint8], n_classes: int, side_px: int) -> str:
     small.putpalette([value for triple in palette for value in triple])
     buffer = io.BytesIO()
     small.save(buffer, "PNG", optimize=True)
+    return _data_uri("image/png", buffer.getvalue())
+
+
+def veil_uri(strength: NDArray[np.uint8]) -> str:
+    """Draw a transparent picture in one colour, 0 unseen and 255 as strong as it gets.
+
+    Args:
+        strength: (rows, columns); the page enlarges them.
+    """
+    rgba = np.empty((*strength.shape, 4), np.uint8)
+    rgba[..., :3] = _VEIL
+    rgba[..., 3] = (strength.astype(np.uint16) * 200 // 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(rgba).save(buffer, "PNG", optimize=True)
     return _data_uri("image/png", buffer.getvalue())
 
 

@@ -53,3 +53,12 @@ def test_no_picture_is_read_outside_the_benchmark(tmp_path):
 
 def test_a_cell_that_is_gone_has_no_examples(tmp_path):
     assert read_examples(tmp_path / "no.json", {}, [], None) == ((), ())
+
+
+def test_oriented_boxes_are_drawn_by_their_corners(tmp_path):
+    box = {"label": "ship", "box": [0, 0, 20, 20], "corners": [10, 0, 20, 10, 10, 20, 0, 10]}
+    cell = write(tmp_path, {"path": "gone.png", "truth": [box], "found": [{**box, "score": 0.5}]})
+    (example,), _ = read_examples(cell, {}, [], tmp_path)
+    assert example.overlay.count('points="10,0 20,10 10,20 0,10"') == 2
+    assert "<rect" not in example.overlay
+    assert 'viewBox="0 0 20 20"' in example.overlay
