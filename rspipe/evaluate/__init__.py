@@ -12,6 +12,7 @@ from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator
 from rspipe.evaluate.classification import Classification
 from rspipe.evaluate.config import What
 from rspipe.evaluate.detection import DenseDetection
+from rspipe.evaluate.fine_tuning import FineTuned
 from rspipe.evaluate.horizontal_detection import FasterRCNNDetection, PlainDETRDetection
 from rspipe.evaluate.label_curves import FewShotCurve, LabelShareCurve
 from rspipe.evaluate.oriented_detection import OrientedDetection
@@ -26,6 +27,7 @@ EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], Evaluator | Pi
         for evaluator in (
             FewShotCurve,
             LabelShareCurve,
+            FineTuned,
             LinearSegmentationProbe,
             UPerNetSegmentation,
             DenseDetection,

@@ -136,6 +136,7 @@ def list_benchmark(folder: Path, card: DatasetCard, what: What) -> Benchmark | S
     """List one data set: its labelled images, its classes and its folds."""
     if card.task == "unlabelled":
         return Skipped(card.name, card.task, "its card states no task: nothing to predict")
+    card = _with_lists(card, what)
     tree = FileTree.scan(folder)
     images = read_dataset(tree, card).images
     classes = _classes(card, list(images.values()))
@@ -165,6 +166,18 @@ def list_benchmark(folder: Path, card: DatasetCard, what: What) -> Benchmark | S
     )
     lack = benchmark.lacks()
     return Skipped(card.name, card.task, lack) if lack else benchmark
+
+
+def _with_lists(card: DatasetCard, what: What) -> DatasetCard:
+    """Let the recipe's split lists go before all that the card says of splits."""
+    if not what.split_lists:
+        return card
+    lists = {
+        split: name if isinstance(name, str) else list(name)
+        for split, name in what.split_lists.items()
+    }
+    options = {**card.options, "split_lists": lists}
+    return card.model_copy(update={"options": options, "train_splits": None, "test_splits": None})
 
 
 def _classes(card: DatasetCard, records: list[ImageRecord]) -> tuple[str, ...]:

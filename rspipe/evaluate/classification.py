@@ -29,6 +29,23 @@ SCORED = (
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The classes of a benchmark's images."""
+
+    labels: Labels
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, benchmark: Benchmark) -> "Answers":
+        """Number the classes in the benchmark's order."""
+        index = benchmark.class_index
+        labels = np.array([index[str(r.annotation.label)] for r in benchmark.records])
+        paths = tuple(record.source_path for record in benchmark.records)
+        return cls(labels, paths, benchmark.classes)
+
+
+@dataclass(frozen=True)
 class Scenes:
     """A benchmark's images with their classes, as one encoder sees them."""
 
@@ -39,11 +56,9 @@ class Scenes:
 
     @classmethod
     def of(cls, benchmark: Benchmark, features: Features) -> "Scenes":
-        """Number the classes in the benchmark's order."""
-        index = benchmark.class_index
-        labels = np.array([index[str(r.annotation.label)] for r in benchmark.records])
-        paths = tuple(record.source_path for record in benchmark.records)
-        return cls(features.images, labels, paths, benchmark.classes)
+        """Take the classes of a benchmark to its features."""
+        known = Answers.of(benchmark)
+        return cls(features.images, known.labels, known.paths, known.classes)
 
     def images(self, ids: Indices) -> Images:
         """Take images, without their labels."""
@@ -179,7 +194,9 @@ class Predictions:
         )
 
 
-def score(scenes: Scenes, tested: Indices, predicted: Int[np.ndarray, "S n"], what: What) -> Scores:
+def score(
+    scenes: Scenes | Answers, tested: Indices, predicted: Int[np.ndarray, "S n"], what: What
+) -> Scores:
     """Score predictions: means over seeds, with intervals over images; per class its recall."""
     truth = scenes.labels[tested]
     found = estimate(truth, predicted, len(scenes.classes), what)
@@ -230,7 +247,7 @@ def spread_over(count: int, most: int) -> Indices:
     return np.unique(np.linspace(0, count - 1, most).astype(int))
 
 
-def examples(scenes: Scenes, shown: Indices, guesses: Labels) -> list[dict[str, Any]]:
+def examples(scenes: Scenes | Answers, shown: Indices, guesses: Labels) -> list[dict[str, Any]]:
     """Describe predictions of a few images."""
     return [
         {

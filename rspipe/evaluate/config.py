@@ -7,6 +7,7 @@ from pydantic import Field
 from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.published import Published
+from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.evaluate.tokens import Norm
 from rspipe.recipe import Strict
 
@@ -236,6 +237,9 @@ class What(Strict):
     """Trainings of each probe that draws random numbers; the score is their mean."""
     train_share: Share = 0.8
     """Train share of a data set that comes without splits, chosen by a hash of the paths."""
+    split_lists: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """Lists in the data set's folder that say who trains and who is scored, by split: `{train:
+    train_20.txt, test: test_20.txt}`; they go before its card's. Images on no list stay out."""
     train_first: Count | None = None
     """The first so many labelled images, in the order of their numbered names, train and the rest
     are scored, whatever split they are in (SpaceNet 1: 5000)."""
@@ -251,6 +255,7 @@ class What(Strict):
     attentive: AttentiveProbing = AttentiveProbing()
     few_shot: FewShot = FewShot()
     label_share: LabelShare = LabelShare()
+    fine_tune: FineTuning = FineTuning()
     segmentation: LinearSegmentation = LinearSegmentation()
     upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()

@@ -41,6 +41,7 @@ def recipe(run_folder, tmp_path):
                 **{"crop_px": 32, "stride_px": 24, "fit_px": None, "channels": 16},
                 **{"iterations": 20, "images_per_step": 4, "lr": 1e-3, "warmup_iterations": 2},
             },
+            "fine_tune": {"img_px": None, "epochs": 1, "images_per_step": 8, "seeds": 1},
             "detector": {"tiles": 1, "steps": 60, "images_per_step": 4},
             "faster_rcnn": {
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},

@@ -119,3 +119,27 @@ def test_listing_changes_with_files_and_card_but_not_with_the_place(tmp_path):
     assert len(same) == 1
     (tmp_path / "b" / "hues" / "test" / "red" / "red_0.png").write_bytes(b"")
     assert listed(tmp_path / "b" / "hues").listing not in same
+
+
+def test_a_recipe_s_split_lists_go_before_its_folders_and_its_card(tmp_path):
+    folder = tmp_path / "hues"
+    write_scenes(folder, per_class=3, splits=())
+    card = (folder / "dataset.yaml").read_text()
+    (folder / "dataset.yaml").write_text(card + "train_splits: [val]\ntest_splits: [val]\n")
+    (folder / "train_20.txt").write_text("red/red_0.png 0\ngreen/green_1.png 1\n")
+    (folder / "test_20.txt").write_text("blue_0.png\nred_1.png\nred_2.png\n")
+    (folder / "train_50.txt").write_text("blue_1.png\n")
+    lists = {"train": "train_20.txt", "test": "test_20.txt"}
+    found = list_benchmark(folder, card_for(folder), What(split_lists=lists))
+    fold = found.folds[0]
+    names = [[found.records[i].source_path for i in part] for part in (fold.train, fold.test)]
+    assert names == [
+        ["green/green_1.png", "red/red_0.png"],
+        ["blue/blue_0.png", "red/red_1.png", "red/red_2.png"],
+    ]
+    other = {"train": ("train_20.txt", "train_50.txt"), "test": "test_20.txt"}
+    wider = list_benchmark(folder, card_for(folder), What(split_lists=other))
+    assert len(wider.folds[0].train) == 3
+    assert wider.listing != found.listing
+    with pytest.raises(RecipeError, match=r"no file 'train_10.txt'"):
+        list_benchmark(folder, card_for(folder), What(split_lists={"train": "train_10.txt"}))

@@ -1,0 +1,1 @@
+"""Fine-tuning an encoder to tell scenes apart: dials, pictures, network, training."""
