@@ -90,7 +90,7 @@ class Scores:
     extra: dict[str, Any] = field(default_factory=dict)
     """JSON-able: further scores with intervals, settings that were chosen on the way."""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    """Confusion matrices and predicted masks, for `cells/<fingerprint>.npz`."""
+    """Confusion matrices, predicted masks, precision by recall, for `cells/<fingerprint>.npz`."""
     examples: list[dict[str, Any]] = field(default_factory=list)
     """JSON-able predictions of a few test images."""
     columns: dict[str, Any] = field(default_factory=dict)

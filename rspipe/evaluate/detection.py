@@ -98,7 +98,8 @@ def coco_scores(
     """Score detections by COCO's AP50, then AP, AP75 and AP50 of every class."""
     precision = CocoAP(truth, found, len(classes))
     estimates = bootstrap(precision.score, len(truth), what.bootstrap.resamples, what.seed)
-    return Scores.from_estimates(estimates, COCO_MEASURES, classes)
+    arrays = {"precision": precision.curves().astype(np.float32)}
+    return Scores.from_estimates(estimates, COCO_MEASURES, classes, arrays)
 
 
 def true_boxes(

@@ -76,7 +76,8 @@ class OrientedDetection(TunedDetection):
         estimates = bootstrap(
             precision.score, len(truth), self.what.bootstrap.resamples, self.what.seed
         )
-        scores = Scores.from_estimates(estimates, _MEASURES, classes)
+        arrays = {"precision": precision.curves().astype(np.float32)}
+        scores = Scores.from_estimates(estimates, _MEASURES, classes, arrays)
         scores.extra["conventions"] = {
             name: MEASURES[name].convention("oriented") for name in _MEASURES
         }

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from rspipe.io.tables import read_json
 from rspipe.report import figures
 from rspipe.report.comparisons import Floor, Group, Printed, floors_of, groups_of, printed_of
-from rspipe.report.curve_figures import label_curves
+from rspipe.report.curve_figures import label_curves, precision_curves
 from rspipe.report.examples import Example, Swatch, read_examples
 from rspipe.report.provenance import Judged, judged_of
 from rspipe.report.scores import (
@@ -123,6 +123,8 @@ class Detail:
     classes: tuple[ClassRow, ...]
     curve: Markup
     """Score by number of labels."""
+    precision: Markup
+    """Precision by recall of a detector."""
     confusion: Markup
     examples: tuple[Example, ...]
     legend: tuple[Swatch, ...]
@@ -246,6 +248,7 @@ def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:
         class_metric=_CLASS_METRICS.get(row["task"], ""),
         classes=_classes(lines, names),
         curve=_curve(lines, looks),
+        precision=_precision(arrays, names),
         confusion=_confusion(arrays, names),
         examples=examples,
         legend=legend,
@@ -282,6 +285,14 @@ def _classes(lines: Lines, names: Sequence[str]) -> tuple[ClassRow, ...]:
         ClassRow(name, {e: (row.get("per_class") or {}).get(name) for e, row in lines.items()})
         for name in ordered
     )
+
+
+def _precision(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Markup:
+    """Draw precision by recall; older cells of detectors kept none."""
+    precision = arrays.get("precision")
+    if precision is None or len(precision) != len(names):
+        return Markup("")
+    return precision_curves(precision.astype(np.float64), names)
 
 
 def _confusion(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Markup:

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from rspipe.catalog import card_for
+from rspipe.evaluate.average_precision import FoundBoxes, TrueBoxes
 from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import Bootstrap, LinearDetector, What
-from rspipe.evaluate.detection import DenseDetection, true_boxes
+from rspipe.evaluate.detection import DenseDetection, coco_scores, true_boxes
 from rspipe.evaluate.features import extract
 from rspipe.evaluate.splits import Fold
 from rspipe.schema import Annotation, ImageRecord, ObjectBox
@@ -51,3 +52,12 @@ def test_normalised_boxes_are_judged_in_pixels_of_the_image():
     )
     found = true_boxes(record, {"ship": 0}, np.array([10, 40]))
     assert found.boxes.tolist() == [[10, 5, 20, 10]]
+
+
+def test_a_cell_keeps_precision_by_recall_for_the_report():
+    box, label = np.array([[0.0, 0.0, 9.0, 9.0]]), np.zeros(1, np.int64)
+    truth = [TrueBoxes(box, label, np.zeros(1, bool))]
+    found = [FoundBoxes(box, label, np.ones(1))]
+    precision = coco_scores(truth, found, ("lamp", "ship"), What()).arrays["precision"]
+    np.testing.assert_allclose(precision[0], 1, rtol=1e-6)
+    assert np.isnan(precision[1]).all()

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from rspipe.report.results_section import Results, describe_results
@@ -97,3 +98,10 @@ def test_an_encoder_beside_has_its_own_colour_and_column(rescored):
     assert set(row.scores) == {"pretrained", "random", "CrossMAE B"}
     assert 'class="dot c1"' in row.drawing
     assert dict(row.further)["macro_f1"]["CrossMAE B"].value == 0.5
+
+
+def test_detectors_show_precision_by_recall_where_the_cell_kept_it(folders, rescored):
+    assert rescored().details[0].precision == ""
+    precision = np.stack([np.linspace(1, 0, 101), np.ones(101)])
+    np.savez(folders.results / "cells/cell-pretrained.npz", precision=precision)
+    assert rescored().details[0].precision.count("<polyline") == 3

@@ -10,7 +10,11 @@ from jaxtyping import Float
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from rspipe.evaluate.average_precision.curves import hundred_and_one_points, precisions
+from rspipe.evaluate.average_precision.curves import (
+    hundred_and_one_points,
+    precision_at_recalls,
+    precisions,
+)
 from rspipe.evaluate.average_precision.matches import FoundBoxes, Matches, TrueBoxes
 from rspipe.evaluate.splits import Indices
 
@@ -59,6 +63,10 @@ class CocoAP:
         if not defined.size:
             return np.full(3 + len(self._classes), np.nan)
         return np.array([defined[0].mean(), defined.mean(), defined[5].mean(), *per_class[0]])
+
+    def curves(self) -> Float[np.ndarray, "K 101"]:
+        """Precision of every class at the recalls 0, 0.01 … 1 and IoU 0.5, all images once."""
+        return np.stack([precision_at_recalls(one) for one in self._classes])
 
 
 def _gather(matches: Sequence[dict[str, Any] | None], thresholds: int) -> Matches:

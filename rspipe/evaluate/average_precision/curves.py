@@ -43,8 +43,7 @@ def hundred_and_one_points(
     hits: Int[np.ndarray, " d"], misses: Int[np.ndarray, " d"], n_true: int
 ) -> float:
     """Mean over the recalls 0, 0.01 … 1, as pycocotools computes it, to the bit."""
-    reached = np.searchsorted(hits / n_true, _COCO_RECALLS, side="left")
-    return float(_envelope(hits, misses)[reached].mean())
+    return float(_at_recalls(hits, misses, n_true).mean())
 
 
 def precisions(
@@ -63,6 +62,26 @@ def precisions(
     times = weights[matches.image]
     hits, misses = ((found * times).cumsum(axis=1) for found in (matches.hits, matches.misses))
     return np.array([integral(h, m, n_true) for h, m in zip(hits, misses, strict=True)])
+
+
+def precision_at_recalls(matches: Matches) -> Float[np.ndarray, " 101"]:
+    """Interpolated precision of a class at the recalls 0, 0.01 … 1, first IoU threshold.
+
+    Every image counts once; not a number without a true box. Their mean is COCO's AP.
+    """
+    n_true = int(matches.true_per_image.sum())
+    if n_true == 0:
+        return np.full(len(_COCO_RECALLS), np.nan)
+    hits, misses = matches.hits[0].cumsum(), matches.misses[0].cumsum()
+    return _at_recalls(hits, misses, n_true)
+
+
+def _at_recalls(
+    hits: Int[np.ndarray, " d"], misses: Int[np.ndarray, " d"], n_true: int
+) -> Float[np.ndarray, " 101"]:
+    reached = np.searchsorted(hits / n_true, _COCO_RECALLS, side="left")
+    interpolated: Float[np.ndarray, " 101"] = _envelope(hits, misses)[reached]
+    return interpolated
 
 
 def _envelope(

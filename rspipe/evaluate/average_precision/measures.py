@@ -16,6 +16,7 @@ from rspipe.evaluate.average_precision.curves import (
     area,
     eleven_points,
     hundred_and_one_points,
+    precision_at_recalls,
     precisions,
 )
 from rspipe.evaluate.average_precision.matches import FoundBoxes, Matches, TrueBoxes
@@ -92,6 +93,10 @@ class BoxAP:
             for measure, matches in zip(self.measures, self._matches, strict=True)
         ]
         return np.array([*(_mean(one) for one in of_classes), *of_classes[0]])
+
+    def curves(self) -> Float[np.ndarray, "K 101"]:
+        """Precision of every class at the recalls 0, 0.01 … 1, by the first measure's matches."""
+        return np.stack([precision_at_recalls(one) for one in self._matches[0]])
 
 
 def _match(pairs: Pairs, measure: Measure) -> Matches:

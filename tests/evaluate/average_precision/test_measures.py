@@ -273,3 +273,22 @@ def test_an_overlap_equal_to_the_threshold_is_a_hit():
     for kind, images in (("horizontal", pair), ("oriented", tuple(map(upright, pair)))):
         got = BoxAP(*images, 1, kind, ("AP50_voc07", "AP50_coco", "AP75_voc07"))
         assert got.score(np.array([0]))[:3] == pytest.approx([1, 1, 0])
+
+
+def test_precision_by_recall_falls_and_integrates_to_the_score():
+    truth, guesses = scene(3)
+    by_coco = CocoAP(truth, guesses, 3)
+    by_rule = BoxAP(truth, guesses, 3, "horizontal", ["AP50_coco"])
+    every = np.arange(len(truth))
+    np.testing.assert_allclose(by_coco.curves().mean(axis=1), by_coco.score(every)[3:])
+    np.testing.assert_array_equal(by_rule.curves(), by_coco.curves())
+    known = by_rule.curves()[:2]  # the rare class may be absent
+    assert (np.diff(known, axis=1) <= 0).all()
+
+
+def test_a_class_without_objects_has_no_precision_by_recall():
+    by_rule = BoxAP([true([[0, 0, 9, 9]])], [found([], [])], 2, "horizontal", VOC)
+    curves = by_rule.curves()
+    assert curves.shape == (2, 101)
+    assert (curves[0] == 0).all()
+    assert np.isnan(curves[1]).all()
