@@ -239,7 +239,7 @@ class What(Strict):
     """Train share of a data set that comes without splits, chosen by a hash of the paths."""
     split_lists: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """Lists in the data set's folder that say who trains and who is scored, by split: `{train:
-    train_20.txt, test: test_20.txt}`; they go before its card's. Images on no list stay out."""
+    train_20.txt, test: test_20.txt}`; they go before all that its card says of splits."""
     train_first: Count | None = None
     """The first so many labelled images, in the order of their numbered names, train and the rest
     are scored, whatever split they are in (SpaceNet 1: 5000)."""
