@@ -74,6 +74,12 @@ def read_examples(
     )
 
 
+def read_example(path: str, truth: str, found: str, root: Path | None) -> Example:
+    """Show an image with its class and the class that was named."""
+    pixels = _find(root, path)
+    return Example(path, None if pixels is None else jpeg_uri(pixels, _SIDE_PX), truth, found)
+
+
 def _count_classes(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
     return len(arrays["confusion"]) if "confusion" in arrays else len(names)
 

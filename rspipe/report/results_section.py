@@ -14,6 +14,7 @@ from rspipe.report import figures
 from rspipe.report.comparisons import Floor, Group, Printed, floors_of, groups_of, printed_of
 from rspipe.report.curve_figures import label_curves, precision_curves
 from rspipe.report.examples import Example, Swatch, read_examples
+from rspipe.report.mistakes import mistakes_of
 from rspipe.report.provenance import Judged, judged_of
 from rspipe.report.scores import (
     PRETRAINED,
@@ -128,6 +129,8 @@ class Detail:
     confusion: Markup
     examples: tuple[Example, ...]
     legend: tuple[Swatch, ...]
+    mistakes: tuple[Example, ...]
+    """Named wrongly by every seed."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +255,7 @@ def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:
         confusion=_confusion(arrays, names),
         examples=examples,
         legend=legend,
+        mistakes=mistakes_of(arrays, names, _images_root(results, row)),
     )
 
 
