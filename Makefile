@@ -5,6 +5,8 @@ ENV := .venv
 RUN := $(ENV)/bin/
 READY := $(ENV)/.ready
 RECIPES := pipelines/$(PIPELINE)
+# Test files run at a time; most tests use one core, some start two workers.
+TEST_PROCESSES ?= 2
 # `make curate DATA=folder` reads another folder; ARGS passes any key=value on.
 DATA_ARG := $(if $(DATA),data=$(DATA))
 
@@ -54,7 +56,7 @@ demo: ## The whole path on real imagery: curate, pretrain, eval, report
 	echo "demo done in $$(( $$(date +%s) - start )) s; open data/results/$(PIPELINE)/report.html"
 
 test: $(READY) ## All tests, doctests and notebooks
-	$(RUN)python -m pytest
+	$(RUN)python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 lint: $(READY) ## ruff: format and rules
 	$(RUN)ruff format --check .
