@@ -13,8 +13,10 @@ from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import Bootstrap, What
 from rspipe.evaluate.fine_tuning import FineTuned
 from rspipe.evaluate.scene_tuning import training
+from rspipe.evaluate.scene_tuning.pictures import SceneSet, for_testing
 from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.evaluate.splits import Fold
+from rspipe.models.encoder import EncoderConfig
 from tests.evaluate.native_sets import write_scenes
 
 CPU = torch.device("cpu")
@@ -157,3 +159,16 @@ def test_it_is_a_protocol_that_says_its_convention_and_the_published_recipe():
     assert (said.weight_decay, said.layer_decay, said.drop_path) == (0.05, 0.75, 0.1)
     assert (said.mixup, said.cutmix, said.smoothing, said.erase) == (0.8, 1.0, 0.1, 0.25)
     assert said.rand_augment == "rand-m9-mstd0.5-inc1"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_whole_whoever_makes_their_parts(workers, benchmark, monkeypatch):
+    scenes = SceneSet(benchmark, for_testing(EncoderConfig(img_px=32)))
+    asked = [[(i, ()) for i in range(start, min(start + 7, 18))] for start in range(0, 18, 7)]
+    monkeypatch.setattr(training, "_PART", 3)
+    monkeypatch.setattr(training, "_workers", lambda device: workers)
+    made = list(training.load(scenes, asked, CPU, {}))
+    assert [batch.positions for batch in made] == [[i for i, _ in batch] for batch in asked]
+    for batch in made:
+        wanted = torch.stack([scenes[i, ()].pixels for i in batch.positions])
+        torch.testing.assert_close(batch.pixels, wanted, rtol=0, atol=0)

@@ -6,6 +6,7 @@ alone; the generator that drops paths is kept in the checkpoint.
 
 import math
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
 
 CHECKPOINT_EVERY = 100
 """Steps between checkpoints; a shorter training leaves none."""
+_PART = 64
+"""Pictures that a worker process makes at once."""
 _IMAGE, _ORDER, _MIX = range(3)
 
 Asked = tuple[int, tuple[int, ...]]
@@ -128,10 +131,12 @@ def train_classifier(
         bar = tqdm(batches, f"{scenes.benchmark.name}: fine-tune", plan.steps, unit="step",
                    leave=False, disable=None, initial=first)  # fmt: skip
         for step, batch in enumerate(bar, start=first):
-            if len(batch) > 1:
+            even = len(batch.positions) // 2 * 2
+            if even:
                 for group in optimiser.param_groups:
                     group["lr"] = plan.lr_at(step) * group["lr_scale"]
-                images, labels = _even(batch, device)
+                images = batch.pixels[:even].to(device)
+                labels = torch.tensor(batch.labels[:even], device=device)
                 with global_draws((seed, _MIX, step)):
                     images, targets = mixup(images, labels)
                 losses.append(_step(model, optimiser, images, targets, settings))
@@ -169,32 +174,88 @@ def predict(
         for start in range(0, len(positions), settings.images_per_pass)
     )
     for batch in load(scenes, parts, device, faults):
-        if batch:
-            images, _ = _stacked(batch, device)
+        if batch.positions:
             with _autocast(settings, device):
-                guesses = model(images).argmax(dim=1)
-            found |= dict(zip((s.position for s in batch), guesses.tolist(), strict=True))
+                guesses = model(batch.pixels.to(device)).argmax(dim=1)
+            found |= dict(zip(batch.positions, guesses.tolist(), strict=True))
     return np.array([found.get(int(i), -1) for i in positions], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures that could be read, and what became of the others."""
+
+    positions: list[int]
+    """In the benchmark's records."""
+    labels: list[int]
+    pixels: Float[Tensor, "B C H W"]
+    faults: dict[int, str]
+    """Why, by position."""
+
+    @classmethod
+    def of(cls, scenes: list[Scene]) -> "Batch":
+        """Stack scenes: one tensor passes between processes, not one a picture."""
+        read = [(s.position, s.label, s.pixels) for s in scenes if s.pixels is not None]
+        return cls(
+            [position for position, _, _ in read],
+            [label for _, label, _ in read],
+            _joined([pixels[None] for _, _, pixels in read]),
+            {s.position: s.fault for s in scenes if s.pixels is None},
+        )
+
+    @classmethod
+    def joined(cls, parts: list["Batch"]) -> "Batch":
+        """Lay batches end to end."""
+        return cls(
+            [position for part in parts for position in part.positions],
+            [label for part in parts for label in part.labels],
+            _joined([part.pixels for part in parts if part.positions]),
+            {position: why for part in parts for position, why in part.faults.items()},
+        )
 
 
 def load(
     scenes: SceneSet, batches: Iterable[list[Asked]], device: torch.device, faults: dict[str, str]
-) -> Iterator[list[Scene]]:
-    """Make batches in order, by worker processes where a GPU does the rest; note faults."""
+) -> Iterator[Batch]:
+    """Make batches in order, by worker processes where a GPU does the rest; note faults.
+
+    Workers make parts of a batch, so that memory does not grow with batch times workers.
+    """
+    sizes: deque[int] = deque()
+
+    def parts() -> Iterator[list[Asked]]:
+        for batch in batches:
+            starts = range(0, len(batch), _PART)
+            sizes.append(len(starts))
+            for start in starts:
+                yield batch[start : start + _PART]
+
     loader: DataLoader[Scene] = DataLoader(
         scenes,
-        batch_sampler=batches,
-        collate_fn=list,
-        num_workers=(os.cpu_count() or 1) if device.type == "cuda" else 0,
+        batch_sampler=parts(),
+        collate_fn=Batch.of,
+        num_workers=_workers(device),
         # Its own generator: else a loader takes a number from the one that drops paths.
         generator=torch.Generator(),
     )
-    for batch in loader:
-        for scene in batch:
-            if scene.pixels is None:
-                path = scenes.benchmark.records[scene.position].source_path
-                faults[path] = scene.fault
-        yield [scene for scene in batch if scene.pixels is not None]
+    made: list[Batch] = []
+    for part in loader:
+        made.append(part)
+        if len(made) == sizes[0]:
+            batch = Batch.joined(made)
+            for position, why in batch.faults.items():
+                faults[scenes.benchmark.records[position].source_path] = why
+            yield batch
+            sizes.popleft()
+            made = []
+
+
+def _workers(device: torch.device) -> int:
+    return (os.cpu_count() or 1) if device.type == "cuda" else 0
+
+
+def _joined(pixels: list[Tensor]) -> Tensor:
+    return torch.cat(pixels) if pixels else torch.empty(0)
 
 
 def _mixup(settings: FineTuning, n_classes: int) -> Mixup:
@@ -229,20 +290,6 @@ def _step(
         total += float(loss.detach())
     optimiser.step()
     return total
-
-
-def _even(
-    batch: list[Scene], device: torch.device
-) -> tuple[Float[Tensor, "B C H W"], Int[Tensor, " B"]]:
-    return _stacked(batch[: len(batch) - len(batch) % 2], device)
-
-
-def _stacked(
-    batch: list[Scene], device: torch.device
-) -> tuple[Float[Tensor, "B C H W"], Int[Tensor, " B"]]:
-    images = torch.stack([scene.pixels for scene in batch if scene.pixels is not None])
-    labels = torch.tensor([scene.label for scene in batch])
-    return images.to(device), labels.to(device)
 
 
 def _autocast(settings: FineTuning, device: torch.device) -> torch.autocast:
