@@ -41,9 +41,9 @@ from tests.benchmarks.simulated_step import peak_bytes
 # Encoder width, depth and heads, then width and heads of the decoders, as released; and what a
 # CPU has time for.
 SHAPES = {
-    "vit_small": ((384, 12, 6), (256, 8), 32),
-    "vit_base": ((768, 12, 12), (512, 16), 24),
-    "vit_large": ((1024, 24, 16), (512, 16), 16),
+    "vit_small": ((384, 12, 6), (256, 8), 64),
+    "vit_base": ((768, 12, 12), (512, 16), 48),
+    "vit_large": ((1024, 24, 16), (512, 16), 32),
 }
 # Ratios and depths as published: MAE with 8 blocks, the others with 12.
 OBJECTIVES = {
