@@ -139,9 +139,8 @@ class Scores:
         )
 
 
-@runtime_checkable
-class Evaluator(Protocol):
-    """One protocol of one task: train something small on frozen features, score it."""
+class Judging(Protocol):
+    """What every protocol of a task says of itself."""
 
     @property
     def task(self) -> Task:
@@ -158,6 +157,15 @@ class Evaluator(Protocol):
     @property
     def convention(self) -> str:
         """Which of the definitions that share the metric's name, and how it came about."""
+
+    @property
+    def settings(self) -> Strict:
+        """The part of the recipe that changes this evaluator's numbers."""
+
+
+@runtime_checkable
+class Evaluator(Judging, Protocol):
+    """One protocol of one task: train something small on frozen features, score it."""
 
     @property
     def reads(self) -> Gives:
@@ -167,41 +175,17 @@ class Evaluator(Protocol):
     def input_name(self) -> str:
         """What it reads of an encoder, in words: pooling, and before or after the final norm."""
 
-    @property
-    def settings(self) -> Strict:
-        """The part of the recipe that changes this evaluator's numbers."""
-
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Fit on the train part of every fold, predict the test part, score all predictions."""
 
 
 @runtime_checkable
-class PixelEvaluator(Protocol):
+class PixelEvaluator(Judging, Protocol):
     """One protocol that reads images itself, crop by crop, and may train the encoder.
 
     No features are made for it. What it cannot read it notes in `Scores.unreadable`, images as
     well as masks.
     """
-
-    @property
-    def task(self) -> Task:
-        """What is to be predicted."""
-
-    @property
-    def protocol(self) -> str:
-        """Its name in the EVALUATORS table."""
-
-    @property
-    def metric(self) -> str:
-        """Name of the headline score."""
-
-    @property
-    def convention(self) -> str:
-        """Which of the definitions that share the metric's name, and how it came about."""
-
-    @property
-    def settings(self) -> Strict:
-        """The part of the recipe that changes this evaluator's numbers."""
 
     def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
         """Train on the train part of every fold, predict the test part, score all predictions.
