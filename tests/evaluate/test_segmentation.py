@@ -14,6 +14,7 @@ from rspipe.evaluate.config import What
 from rspipe.evaluate.runner import evaluate
 from rspipe.evaluate.segment import training
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation, predict
+from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
 from rspipe.io.images import decode_mask
 from tests.evaluate.native_sets import write_loveda, write_masks
 
@@ -74,18 +75,18 @@ def test_cell_killed_in_training_goes_on(recipe, roofs, tiny_encoder, tmp_path, 
         return UPerNetSegmentation(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, work)
 
     straight = run(tmp_path / "straight")
-    save, saved = training._save, []
+    save, saved = TuningCheckpoint.save, []
 
     def save_and_die(*given):
         save(*given)
         saved.append(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", save_and_die)
+    monkeypatch.setattr(TuningCheckpoint, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed")
     assert (tmp_path / "killed" / "fold_0.pt").is_file()
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(TuningCheckpoint, "save", save)
     assert run(tmp_path / "killed").value == straight.value
 
 

@@ -5,7 +5,6 @@ dropout and stochastic depth are kept in the checkpoint.
 """
 
 import math
-import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from rspipe.evaluate.config import SegmentationTraining
 from rspipe.evaluate.masks import IGNORE
 from rspipe.evaluate.segment.crops import Crop, Rgb
 from rspipe.evaluate.segment.model import Segmenter
+from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
 from rspipe.models.encoder import Encoder
 
 CHECKPOINT_EVERY = 1000
@@ -30,8 +30,6 @@ CHECKPOINT_EVERY = 1000
 WARMUP_START = 1e-6
 READERS = 4
 """Threads that decode and cut the crops of coming steps; results do not depend on it."""
-
-_DAMAGE = (pickle.UnpicklingError, ValueError, LookupError, TypeError, EOFError)
 
 Draw = Callable[[int, np.random.Generator], Crop]
 """From the place of a training image and the crop's draws to a crop."""
@@ -74,7 +72,8 @@ def train_segmenter(
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        first = _resume(model, optimiser, checkpoint)
+        saved = TuningCheckpoint(checkpoint, device)
+        first = saved.resume(model, optimiser)
         batches = _batches(draw, n_images, settings, seed, first)
         bar = tqdm(batches, "segmentation: fit", unit="step", leave=False, disable=None,
                    initial=first, total=settings.iterations)  # fmt: skip
@@ -90,7 +89,7 @@ def train_segmenter(
             torch.autograd.backward(loss)
             optimiser.step()
             if (step + 1) % CHECKPOINT_EVERY == 0:
-                _save(model, optimiser, step + 1, checkpoint)
+                saved.save(step + 1, model, optimiser)
     model.eval()
     return losses
 
@@ -169,37 +168,3 @@ def image_at(place: int, n_images: int, seed: int) -> int:
     """Which image the crop at a place of the endless stream is of: rounds of permutations."""
     round_, turn = divmod(place, n_images)
     return int(np.random.default_rng((seed, round_, 1)).permutation(n_images)[turn])
-
-
-def _save(model: Segmenter, optimiser: torch.optim.Optimizer, step: int, checkpoint: Path) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    partial = checkpoint.with_name(f".{checkpoint.name}.partial")
-    device = model.encoder.vit.pos_embed.device
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "draws": torch.get_rng_state(),
-        "device_draws": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-    }
-    torch.save(state, partial)
-    partial.replace(checkpoint)
-
-
-def _resume(model: Segmenter, optimiser: torch.optim.Optimizer, checkpoint: Path) -> int:
-    """Load what a killed training left; return the step to go on with."""
-    if not checkpoint.is_file():
-        return 0
-    device = model.encoder.vit.pos_embed.device
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["draws"])
-        if state["device_draws"] is not None and device.type == "cuda":
-            torch.cuda.set_rng_state(state["device_draws"], device)
-        return int(state["step"])
-    except (*_DAMAGE, RuntimeError) as error:
-        raise RspipeError(
-            f"{checkpoint}: not a checkpoint of this training ({error}); delete it and run again"
-        ) from error
