@@ -38,6 +38,9 @@ class EvalResult(Strict):
     """`pretrained`, a baseline (`random`, `image_statistics`), or `none`: only labels count."""
     encoder_sha256: str | None = None
     """Of the weights file; of all weights in memory for `random`; of the definition of a floor."""
+    corpus_fingerprint: str | None = None
+    """Of the corpus that the encoder was trained on, by the manifest of its run; null: no run of
+    these weights says so."""
     metric: str | None = None
     convention: str | None = None
     """Which of the definitions that share the metric's name."""

@@ -14,7 +14,16 @@ from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import What
 from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.features import Features
-from rspipe.evaluate.probes.base import Constant, Fitted, Images, Indices, Labelled, Labels, Probe
+from rspipe.evaluate.probes.base import (
+    Confidence,
+    Constant,
+    Fitted,
+    Images,
+    Indices,
+    Labelled,
+    Labels,
+    Probe,
+)
 from rspipe.evaluate.splits import Fold, hash_order, stratified_share
 from rspipe.evaluate.tokens import FrozenTokens
 from rspipe.evaluate.uncertainty import Estimates, bootstrap
@@ -135,6 +144,7 @@ class Classification:
         tested = benchmark.tested
         joined = Predictions.joined(found)
         scores = score(scenes, tested, joined.labels, self.what)
+        note_confidence(scores, joined.confidence, self.probe.confidence)
         scores.extra["folds"] = joined.notes
         if joined.variants:
             scores.extra["variants"] = {
@@ -168,6 +178,8 @@ class Predictions:
 
     labels: Int[np.ndarray, "S n"]
     """Per seed."""
+    confidence: Confidence | None
+    """Of the first seed; None where the probe of a fold has none."""
     variants: dict[str, Labels]
     """Of the first seed, with other settings."""
     notes: list[list[dict[str, Any]]]
@@ -178,16 +190,19 @@ class Predictions:
     @classmethod
     def of(cls, fitted: Sequence[Fitted], images: Images) -> "Predictions":
         """Predict the test part of one fold."""
-        labels = np.stack([one.predict(images) for one in fitted])
+        first, confidence = fitted[0].predict_surely(images)
+        labels = np.stack([first, *(one.predict(images) for one in fitted[1:])])
         notes = [one.notes for one in fitted]
-        return cls(labels, fitted[0].variants(images), [notes], [fitted[0]])
+        return cls(labels, confidence, fitted[0].variants(images), [notes], [fitted[0]])
 
     @classmethod
     def joined(cls, folds: Sequence["Predictions"]) -> "Predictions":
         """Lay folds end to end; a variant that one fold lacks is left out."""
         shared = [n for n in folds[0].variants if all(n in fold.variants for fold in folds)]
+        sure = [fold.confidence for fold in folds if fold.confidence is not None]
         return cls(
             np.concatenate([fold.labels for fold in folds], axis=1),
+            np.concatenate(sure) if len(sure) == len(folds) else None,
             {n: np.concatenate([fold.variants[n] for fold in folds]) for n in shared},
             [notes for fold in folds for notes in fold.notes],
             [one for fold in folds for one in fold.fitted],
@@ -212,6 +227,13 @@ def score(
     scores.columns.update(n_seeds=len(by_seed), seed_std=deviation(by_seed))
     scores.extra["by_seed"] = by_seed.round(6).tolist()
     return scores
+
+
+def note_confidence(scores: Scores, sure: Confidence | None, meaning: str | None) -> None:
+    """Keep how sure the first seed is of each test image, and say in words what that is."""
+    if sure is not None and meaning is not None:
+        scores.arrays["confidence"] = sure.astype(np.float32)
+        scores.extra["confidence"] = f"{meaning} of the named class, first seed; not calibrated"
 
 
 def estimate(

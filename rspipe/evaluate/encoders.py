@@ -10,6 +10,7 @@ import typer
 from jaxtyping import Float, UInt8
 
 from rspipe.errors import RecipeError
+from rspipe.io.tables import read_json
 from rspipe.models.encoder import CARD_FILE, WEIGHTS_FILE, Encoder
 from rspipe.models.importing import import_encoder
 from rspipe.models.shapes import RGB
@@ -57,6 +58,8 @@ class Judged:
     encoder: Encoder | ImageStatistics | NoEncoder
     sha256: str
     """Of its weights; of its definition where it has none."""
+    corpus_fingerprint: str | None = None
+    """Of the corpus that its run read; None where no run says so."""
 
     @property
     def network(self) -> Encoder:
@@ -103,7 +106,15 @@ def open_encoder(place: str) -> Judged:
     typer.echo(f"  encoder {place}: {matched} of {total} tensors matched")
     weights = path / WEIGHTS_FILE
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if is_ours else of_memory(encoder)
-    return Judged(encoder, sha256)
+    return Judged(encoder, sha256, _corpus_of(path, sha256))
+
+
+def _corpus_of(run: Path, sha256: str) -> str | None:
+    """Read which corpus made these very weights, where the run's manifest says so."""
+    manifest = run / "manifest.json"
+    said = read_json(manifest) if manifest.is_file() else {}
+    is_of_these = isinstance(said, dict) and said.get("encoder_sha256") == sha256
+    return str(said["corpus_fingerprint"]) if is_of_these and "corpus_fingerprint" in said else None
 
 
 def of_memory(encoder: Encoder) -> str:

@@ -1,7 +1,7 @@
 """Scene classification by full fine-tuning: encoder and linear head trained together."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +10,14 @@ import torch
 
 from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.classification import SCORED, Answers, examples, score, spread_over
+from rspipe.evaluate.classification import (
+    SCORED,
+    Answers,
+    examples,
+    note_confidence,
+    score,
+    spread_over,
+)
 from rspipe.evaluate.config import What
 from rspipe.evaluate.scene_tuning.classifier import SceneClassifier
 from rspipe.evaluate.scene_tuning.pictures import SceneSet, for_testing, for_training
@@ -31,6 +38,8 @@ class Trained:
     """Unreadable images of both parts, by path."""
     final_loss: float | None
     """Of the last step; null where the training was killed behind it."""
+    confidence: list[float] = field(default_factory=list)
+    """Softmax probability of the named class of each test image; older files lack it."""
 
 
 class FineTuned:
@@ -81,8 +90,11 @@ class FineTuned:
         if not readable.any():
             raise UndefinedScore("no test image can be read")
         answers = Answers.of(benchmark)
+        sure = np.array([share for one in runs[0] for share in one.confidence])
+        shares = sure[readable] if len(sure) == predicted.shape[1] else None
         tested, predicted = benchmark.tested[readable], predicted[:, readable]
         scores = score(answers, tested, predicted, self.what)
+        note_confidence(scores, shares, "softmax probability")
         for one in (one for folds in runs for one in folds):
             scores.unreadable.update(one.faults)
         scores.extra["final_loss"] = [[one.final_loss for one in folds] for folds in runs]
@@ -111,8 +123,9 @@ class FineTuned:
         learned = SceneSet(benchmark, for_training(config, self.settings))
         losses = train_classifier(model, learned, train, self.settings, seed, checkpoint, faults)
         scored = SceneSet(benchmark, for_testing(config))
-        labels = predict(model, scored, fold.test, self.settings, faults)
-        trained = Trained(labels.tolist(), faults, round(losses[-1], 6) if losses else None)
+        labels, sure = predict(model, scored, fold.test, self.settings, faults)
+        loss = round(losses[-1], 6) if losses else None
+        trained = Trained(labels.tolist(), faults, loss, sure.tolist())
         _write(done, json.dumps(asdict(trained)))
         checkpoint.unlink(missing_ok=True)
         return trained

@@ -16,6 +16,7 @@ from rspipe.evaluate.classification import (
     Scenes,
     examples,
     fit,
+    note_confidence,
     score,
     spread_over,
 )
@@ -126,6 +127,7 @@ class LabelCurve(ABC):
         joined = Predictions.joined(folds)
         tested = benchmark.tested
         scores = score(scenes, tested, joined.labels, self.what)
+        note_confidence(scores, joined.confidence, self.probe.confidence)
         scores.columns["n_train"] = n_train
         shown = spread_over(len(tested), N_EXAMPLES)
         scores.examples.extend(examples(scenes, tested[shown], joined.labels[0, shown]))

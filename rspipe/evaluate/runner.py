@@ -117,7 +117,12 @@ def judge(
                 row = with_clean_score(row, found, scores, exposure)
             store.save(row, scores)
             rows[cell.fingerprint] = row
-    return [row for row in rows.values() if row is not None]
+    # Not read from the cell: the same weights may have come with and without their run.
+    return [
+        done.model_copy(update={"corpus_fingerprint": encoders[cell.label].corpus_fingerprint})
+        for cell in cells
+        if (done := rows[cell.fingerprint]) is not None
+    ]
 
 
 def _extracted(

@@ -39,6 +39,8 @@ class Example:
     is_mask: bool = False
     overlay: Markup = _NO_BOXES
     """Boxes."""
+    confidence: float | None = None
+    """How sure a protocol is of the class it names, 0..1; None where it does not say."""
     attention: tuple[Attention, ...] = ()
     """Where a pooling probe looks."""
 
@@ -74,10 +76,13 @@ def read_examples(
     )
 
 
-def read_example(path: str, truth: str, found: str, root: Path | None) -> Example:
+def read_example(
+    path: str, truth: str, found: str, root: Path | None, confidence: float | None = None
+) -> Example:
     """Show an image with its class and the class that was named."""
     pixels = _find(root, path)
-    return Example(path, None if pixels is None else jpeg_uri(pixels, _SIDE_PX), truth, found)
+    picture = None if pixels is None else jpeg_uri(pixels, _SIDE_PX)
+    return Example(path, picture, truth, found, confidence=confidence)
 
 
 def _count_classes(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rspipe.io.tables import read_json
 from rspipe.report.scores import PRETRAINED, Row, encoders_of
 
 
@@ -19,11 +17,11 @@ class Judged:
     sha256: tuple[str, ...]
     """Of its weights; more than one where rows of one label are of different weights."""
     corpus: str | None
-    """Fingerprint of the corpus that its run read; None where no run says so."""
+    """Fingerprint of the corpus that its run read; None where its rows name none."""
 
 
 def judged_of(recipe: Mapping[str, Any], done: Sequence[Row]) -> tuple[Judged, ...]:
-    """Trace each encoder to its weights, and to the corpus of its run if that is still there."""
+    """Trace each encoder to its weights, and to the corpus that they were trained on."""
     places = {PRETRAINED: recipe.get("encoder"), **(recipe.get("beside") or {})}
     return tuple(
         _judged(name, places.get(name), [row for row in done if row["encoder"] == name])
@@ -33,15 +31,7 @@ def judged_of(recipe: Mapping[str, Any], done: Sequence[Row]) -> tuple[Judged, .
 
 def _judged(name: str, place: str | None, rows: Sequence[Row]) -> Judged:
     hashes = tuple(dict.fromkeys(str(r["encoder_sha256"]) for r in rows if r.get("encoder_sha256")))
-    return Judged(name, place, hashes, None if place is None else _corpus_of(Path(place), hashes))
-
-
-def _corpus_of(run: Path, hashes: Sequence[str]) -> str | None:
-    """Read the corpus of a run, unless its weights are no longer those that were judged."""
-    if not (run / "manifest.json").is_file():
-        return None
-    said = read_json(run / "manifest.json")
-    if list(hashes) != [said.get("encoder_sha256")]:
-        return None
-    corpus = said.get("corpus_fingerprint")
-    return None if corpus is None else str(corpus)
+    corpora = dict.fromkeys(
+        str(r["corpus_fingerprint"]) for r in rows if r.get("corpus_fingerprint")
+    )
+    return Judged(name, place, hashes, next(iter(corpora), None))

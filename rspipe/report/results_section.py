@@ -12,9 +12,9 @@ from markupsafe import Markup
 from rspipe.io.tables import read_json
 from rspipe.report import figures
 from rspipe.report.comparisons import Floor, Group, Printed, floors_of, groups_of, printed_of
+from rspipe.report.confident import Confident, confident_of
 from rspipe.report.curve_figures import label_curves, precision_curves
 from rspipe.report.examples import Example, Swatch, read_examples
-from rspipe.report.mistakes import mistakes_of
 from rspipe.report.provenance import Judged, judged_of
 from rspipe.report.scores import (
     PRETRAINED,
@@ -129,8 +129,9 @@ class Detail:
     confusion: Markup
     examples: tuple[Example, ...]
     legend: tuple[Swatch, ...]
-    mistakes: tuple[Example, ...]
-    """Named wrongly by every seed."""
+    confident: Confident
+    confidence: str | None
+    """What says how sure a prediction is."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,8 @@ def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:
         confusion=_confusion(arrays, names),
         examples=examples,
         legend=legend,
-        mistakes=mistakes_of(arrays, names, _images_root(results, row)),
+        confident=confident_of(arrays, names, _images_root(results, row)),
+        confidence=(row.get("extra") or {}).get("confidence"),
     )
 
 

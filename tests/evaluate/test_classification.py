@@ -87,6 +87,14 @@ def test_what_is_kept_gives_the_score_again_for_any_part_of_the_images(hues):
     assert arrays["paths"].tolist() == tested
 
 
+def test_confidence_is_of_every_test_image_and_says_what_it_is(hues):
+    for found in (run("linear", hues), FewShotCurve(WHAT, CPU).run(*hues)):
+        assert found.arrays["confidence"].shape == found.arrays["paths"].shape
+        assert (found.arrays["confidence"] > 1 / 3).all()
+        assert found.extra["confidence"].startswith("softmax probability of the named class")
+    assert not {"confidence"} & {*run("majority", hues).arrays, *run("majority", hues).extra}
+
+
 def test_probe_that_draws_is_repeated_and_one_that_does_not_is_not(hues):
     assert run("linear", hues).columns["n_seeds"] == 3
     assert run("logistic", hues).columns == {"n_seeds": 1, "seed_std": None}

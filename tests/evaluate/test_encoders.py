@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import timm
@@ -30,6 +31,16 @@ def test_bare_file_that_does_not_say_its_statistics_is_refused(tmp_path):
     save_file(vit.state_dict(), tmp_path / "vit.safetensors")
     with pytest.raises(WeightsError, match="mean"):
         open_encoder(str(tmp_path / "vit.safetensors"))
+
+
+def test_a_run_names_its_corpus_only_for_the_weights_that_it_made(run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    sha256 = open_encoder(str(tmp_path / "run")).sha256
+    assert open_encoder(str(tmp_path / "run")).corpus_fingerprint is None
+    for made, corpus in ((sha256, "c0ffee"), ("other weights", None)):
+        said = {"encoder_sha256": made, "corpus_fingerprint": "c0ffee"}
+        (tmp_path / "run" / "manifest.json").write_text(json.dumps(said))
+        assert open_encoder(str(tmp_path / "run")).corpus_fingerprint == corpus
 
 
 def test_missing_key_is_named(run_folder, tmp_path):

@@ -136,6 +136,20 @@ def test_finished_evaluation_fills_nothing(native, recipe, monkeypatch):
     assert (out / "results.json").read_bytes() == before
 
 
+def test_finished_cells_are_told_of_their_corpus(native, recipe, run_folder, tmp_path, monkeypatch):
+    shutil.copytree(run_folder, tmp_path / "run")
+    said = {"encoder": str(tmp_path / "run"), "benchmarks": ["hues"]}
+    sha256 = rows_of(evaluate(recipe(native, **said)))[0].encoder_sha256
+    made = {"encoder_sha256": sha256, "corpus_fingerprint": "c0ffee"}
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(made))
+    monkeypatch.setattr(runner, "_extracted", None)
+    out = evaluate(recipe(native, **said))
+    flat = csv.DictReader((out / "results.csv").read_text().splitlines())
+    assert {(row["encoder"], row["corpus_fingerprint"]) for row in flat} == {
+        ("pretrained", "c0ffee"), ("random", ""), ("image_statistics", "")
+    }  # fmt: skip
+
+
 def test_changed_protocol_settings_redo_only_its_cells(native, recipe):
     cells = {row.protocol: row.cell for row in rows_of(evaluate(recipe(native)))}
     changed = {

@@ -1,21 +1,18 @@
 """Hashes behind the encoders of the table."""
 
-from rspipe.io.tables import write_json
 from rspipe.report.provenance import judged_of
 
 
-def test_a_run_names_its_corpus_only_while_it_holds_the_judged_weights(tmp_path):
-    said = {"encoder_sha256": "e1", "corpus_fingerprint": "c0ffee"}
-    write_json(said, tmp_path / "run/manifest.json")
-    recipe = {"encoder": str(tmp_path / "run"), "beside": {"other": str(tmp_path / "run")}}
+def test_each_encoder_is_traced_to_its_weights_and_corpus():
+    recipe = {"encoder": "runs/a", "beside": {"other": "runs/b"}}
     rows = [
-        {"encoder": "pretrained", "encoder_sha256": "e1"},
-        {"encoder": "other", "encoder_sha256": "e2"},
+        {"encoder": "pretrained", "encoder_sha256": "e1", "corpus_fingerprint": "c0ffee"},
+        {"encoder": "other", "encoder_sha256": "e2", "corpus_fingerprint": None},
         {"encoder": "random", "encoder_sha256": "r"},
     ]
     pretrained, other, random = judged_of(recipe, rows)
-    assert (pretrained.sha256, pretrained.corpus) == (("e1",), "c0ffee")
-    assert other.corpus is None
+    assert (pretrained.place, pretrained.sha256) == ("runs/a", ("e1",))
+    assert (pretrained.corpus, other.corpus) == ("c0ffee", None)
     assert (random.place, random.corpus) == (None, None)
 
 

@@ -22,6 +22,7 @@ from rspipe.recipe import Strict
 Vectors = Float[np.ndarray, "n D"]
 Labels = Int[np.ndarray, " n"]
 Indices = Int[np.ndarray, " n"]
+Confidence = Float[np.ndarray, " n"]
 Setting = TypeVar("Setting", float, int)
 
 
@@ -85,6 +86,15 @@ class Fitted(ABC):
     def predict(self, images: Images) -> Labels:
         """Name the class of each image."""
 
+    def predict_surely(self, images: Images) -> tuple[Labels, Confidence | None]:
+        """Name the class of each image, and say how sure that is, where the probe can.
+
+        Returns:
+            What `predict` returns, and of each image the share that the named class has of all
+            classes, 0..1; what it is a share of, the probe's `confidence` says.
+        """
+        return self.predict(images), None
+
     def variants(self, images: Images) -> dict[str, Labels]:
         """Predictions with other settings, by their description; scored beside, never chosen."""
         return {}
@@ -113,6 +123,8 @@ class Probe(ABC):
     reads: ClassVar[Gives]
     rule: ClassVar[str]
     """How it is fitted, for the results' convention."""
+    confidence: ClassVar[str | None] = None
+    """What says how sure a prediction is; None: nothing does."""
     is_random: ClassVar[bool] = False
     """Whether fitting draws random numbers, so that it is repeated with several seeds."""
 

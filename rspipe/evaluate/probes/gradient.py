@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from rspipe.evaluate.config import GradientProbe as Settings
 from rspipe.evaluate.config import TokenProbing
 from rspipe.evaluate.probes.base import (
+    Confidence,
     Fitted,
     Images,
     Indices,
@@ -44,6 +45,7 @@ _PREDICT = 256
 class GradientProbe(Probe):
     """A head, trained with cross-entropy."""
 
+    confidence = "softmax probability"
     is_random = True
 
     @property
@@ -153,8 +155,12 @@ class Head(Fitted):
 
     def predict(self, images: Images) -> Labels:
         """Name the class with the highest score."""
-        found: Labels = self.logits(images).argmax(dim=1).numpy()
-        return found
+        return self.predict_surely(images)[0]
+
+    def predict_surely(self, images: Images) -> tuple[Labels, Confidence]:
+        """Name the class with the highest score, and its softmax probability."""
+        logits = self.logits(images)
+        return logits.argmax(dim=1).numpy(), logits.softmax(dim=1).amax(dim=1).numpy()
 
     @torch.no_grad()
     def attention(self, images: Images) -> Float[np.ndarray, "n M T"] | None:

@@ -8,7 +8,15 @@ import numpy as np
 
 from rspipe.evaluate.config import Knn
 from rspipe.evaluate.encoders import Gives
-from rspipe.evaluate.probes.base import Fitted, Images, Labelled, Labels, Probe, Vectors
+from rspipe.evaluate.probes.base import (
+    Confidence,
+    Fitted,
+    Images,
+    Labelled,
+    Labels,
+    Probe,
+    Vectors,
+)
 
 _CELLS = 2**24
 """Similarities held at a time: 64 MB in float32."""
@@ -24,6 +32,7 @@ class KnnProbe(Probe):
     """
 
     name: ClassVar[str] = "knn"
+    confidence: ClassVar[str | None] = "share of the neighbours' weighted votes"
     reads: ClassVar[Gives] = "vectors"
     rule: ClassVar[str] = "cosine kNN, votes exp(cos/T), k and T fixed beforehand"
 
@@ -94,6 +103,10 @@ class _Neighbours(Fitted):
 
     def predict(self, images: Images) -> Labels:
         """Let the nearest images vote."""
+        return self.predict_surely(images)[0]
+
+    def predict_surely(self, images: Images) -> tuple[Labels, Confidence]:
+        """Let the nearest images vote; the winner's share of all votes."""
         settings = self.probe.settings
         return self._predict(images, [(settings.k, settings.temperature)])[0]
 
@@ -109,16 +122,19 @@ class _Neighbours(Fitted):
             if pair != (settings.k, settings.temperature)
         ]
         found = self._predict(images, pairs)
-        return {f"k={k}, T={t:g}": one for (k, t), one in zip(pairs, found, strict=True)}
+        return {f"k={k}, T={t:g}": one for (k, t), (one, _) in zip(pairs, found, strict=True)}
 
-    def _predict(self, images: Images, pairs: Sequence[tuple[int, float]]) -> list[Labels]:
+    def _predict(
+        self, images: Images, pairs: Sequence[tuple[int, float]]
+    ) -> list[tuple[Labels, Confidence]]:
         """Predict for each (k, T); the similarities are computed once."""
         most = min(max(k for k, _ in pairs), len(self.memory))
-        found: list[list[Labels]] = [[] for _ in pairs]
+        found: list[list[tuple[Labels, Confidence]]] = [[] for _ in pairs]
         for cosine, labels in self._nearest(images, most):
             for (k, temperature), parts in zip(pairs, found, strict=True):
                 parts.append(self._vote(cosine[:, :k], labels[:, :k], temperature))
-        return [np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in found]
+        nothing = (np.empty(0, np.int64), np.empty(0))
+        return [_joined(parts or [nothing]) for parts in found]
 
     def _nearest(self, images: Images, k: int) -> Iterator[tuple[Vectors, Labels]]:
         """Yield cosines and labels of the k nearest, nearest first, for some images at a time."""
@@ -134,14 +150,17 @@ class _Neighbours(Fitted):
                 self.labels[np.take_along_axis(nearest, order, axis=1)],
             )
 
-    def _vote(self, cosine: Vectors, labels: Labels, temperature: float) -> Labels:
-        # All votes divided by exp(1/T), which changes no winner and cannot overflow at a small T.
-        votes = np.exp((cosine.astype(np.float64) - 1) / temperature)
+    def _vote(
+        self, cosine: Vectors, labels: Labels, temperature: float
+    ) -> tuple[Labels, Confidence]:
+        # Divided by the nearest one's vote: no share changes, and no small T overflows or leaves 0.
+        exact = cosine.astype(np.float64)
+        votes = np.exp((exact - exact[:, :1]) / temperature)
         rows = np.arange(len(labels))[:, None]
         cells = (rows * self.n_classes + labels).ravel()
         totals = np.bincount(cells, votes.ravel(), minlength=len(labels) * self.n_classes)
-        winners: Labels = totals.reshape(-1, self.n_classes).argmax(axis=1)
-        return winners
+        by_class = totals.reshape(-1, self.n_classes)
+        return by_class.argmax(axis=1), by_class.max(axis=1) / by_class.sum(axis=1)
 
     def _directions(self, images: Images) -> Vectors:
         """Read vectors, project them and bring them to length 1."""
@@ -152,3 +171,8 @@ class _Neighbours(Fitted):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         directions: Vectors = vectors / np.maximum(lengths, 1e-12)
         return directions
+
+
+def _joined(parts: Sequence[tuple[Labels, Confidence]]) -> tuple[Labels, Confidence]:
+    labels, shares = zip(*parts, strict=True)
+    return np.concatenate(labels), np.concatenate(shares)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -12,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from rspipe.evaluate.config import LogisticProbe as Settings
 from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.probes.base import (
+    Confidence,
     Fitted,
     Images,
     Labelled,
@@ -41,6 +43,7 @@ class LogisticProbe(Probe):
     """
 
     name: ClassVar[str] = "logistic"
+    confidence: ClassVar[str | None] = "softmax probability"
     reads: ClassVar[Gives] = "vectors"
     rule: ClassVar[str] = (
         "L2 logistic regression on standardised features, C chosen on validation images, "
@@ -93,7 +96,7 @@ class _Path:
     ) -> None:
         self.scaler = StandardScaler().fit(vectors)
         # float64: the search ends by its tolerance, not by rounding.
-        self.vectors = self.scaler.transform(vectors).astype(np.float64)
+        self.vectors = self._scaled(vectors)
         self.labels = labels
         self.model = LogisticRegression(max_iter=max_iterations, tol=tolerance, warm_start=True)
 
@@ -110,8 +113,17 @@ class _Path:
             self.model.fit(self.vectors, self.labels)
 
     def predict(self, vectors: Vectors) -> Labels:
-        found: Labels = self.model.predict(self.scaler.transform(vectors).astype(np.float64))
+        found: Labels = self.model.predict(self._scaled(vectors))
         return found
+
+    def probabilities(self, vectors: Vectors) -> Float[np.ndarray, "n k"]:
+        """Of the classes that have an image in the train part, in their order."""
+        found: Float[np.ndarray, "n k"] = self.model.predict_proba(self._scaled(vectors))
+        return found
+
+    def _scaled(self, vectors: Vectors) -> Vectors:
+        scaled: Vectors = self.scaler.transform(vectors).astype(np.float64)
+        return scaled
 
 
 class _Regression(Fitted):
@@ -123,3 +135,9 @@ class _Regression(Fitted):
     def predict(self, images: Images) -> Labels:
         """Name the likeliest class."""
         return self.path.predict(self.probe._vectors(images))
+
+    def predict_surely(self, images: Images) -> tuple[Labels, Confidence]:
+        """Name the likeliest class, and its probability."""
+        vectors = self.probe._vectors(images)
+        sure: Confidence = self.path.probabilities(vectors).max(axis=1)
+        return self.path.predict(vectors), sure

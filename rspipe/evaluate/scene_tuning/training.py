@@ -157,7 +157,7 @@ def predict(
     positions: Int[np.ndarray, " n"],
     settings: FineTuning,
     faults: dict[str, str],
-) -> Int[np.ndarray, " n"]:
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Predict the class of images, in evaluation mode; -1 where one cannot be read.
 
     Args:
@@ -166,9 +166,12 @@ def predict(
         positions: of the images.
         settings: precision, and how many go through the network at once.
         faults: unreadable images are noted here, by path.
+
+    Returns:
+        Classes, and their softmax probabilities.
     """
     device = model.head.weight.device
-    found: dict[int, int] = {}
+    found: dict[int, tuple[int, float]] = {}
     parts: Iterator[list[Asked]] = (
         [(int(i), ()) for i in positions[start : start + settings.images_per_pass]]
         for start in range(0, len(positions), settings.images_per_pass)
@@ -176,9 +179,12 @@ def predict(
     for batch in load(scenes, parts, device, faults):
         if batch.positions:
             with _autocast(settings, device):
-                guesses = model(batch.pixels.to(device)).argmax(dim=1)
-            found |= dict(zip(batch.positions, guesses.tolist(), strict=True))
-    return np.array([found.get(int(i), -1) for i in positions], dtype=np.int64)
+                logits = model(batch.pixels.to(device))
+            guesses, sure = logits.argmax(dim=1), logits.float().softmax(dim=1).amax(dim=1)
+            answers = zip(guesses.tolist(), sure.tolist(), strict=True)
+            found |= dict(zip(batch.positions, answers, strict=True))
+    said = [found.get(int(i), (-1, 0.0)) for i in positions]
+    return np.array([label for label, _ in said], np.int64), np.array([sure for _, sure in said])
 
 
 @dataclass(frozen=True)

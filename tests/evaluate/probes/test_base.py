@@ -52,3 +52,16 @@ def test_majority_is_the_commonest_class_of_both_parts(blobs):
 def test_best_setting_is_the_smallest_at_a_tie():
     assert best_of({1.0: 0.5, 2.0: 0.9, 4.0: 0.9}) == 2.0
     assert middle_of((9, 1, 5)) == 5
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_probe_that_says_how_sure_it_is_names_the_same_classes(parts, name):
+    train, validation, test = parts
+    found = PROBES[name](WHAT, torch.device("cpu")).fit(train, validation, [0])[0]
+    labels, sure = found.predict_surely(test.images)
+    assert (labels == found.predict(test.images)).all()
+    assert (sure is None) == (PROBES[name].confidence is None) == (name == "majority")
+    if sure is not None:
+        assert ((sure >= 1 / 3 - 1e-6) & (sure <= 1 + 1e-6)).all()
+        right = labels == test.labels
+        assert sure[right].mean() > sure[~right].mean()

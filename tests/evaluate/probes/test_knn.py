@@ -33,7 +33,9 @@ def test_labels_are_those_of_scikit_learn(k, temperature):
     ).fit(points[:700], labels[:700])
     found = fitted(labelled(points[:700], labels[:700]), k=k, temperature=temperature)
     test = labelled(points[700:], labels[700:]).images
-    assert (found.predict(test) == reference.predict(points[700:])).all()
+    found_labels, shares = found.predict_surely(test)
+    assert (found_labels == reference.predict(points[700:])).all()
+    np.testing.assert_allclose(shares, reference.predict_proba(points[700:]).max(axis=1), 1e-4)
 
 
 def test_every_listed_k_and_temperature_is_predicted_as_if_it_were_the_headline(parts):
