@@ -34,6 +34,21 @@ def corpus_show(
         typer.echo(line)
 
 
+@corpus_app.command("browse")
+def corpus_browse(
+    corpus: CorpusPath,
+    out: Annotated[
+        Path | None, typer.Option(help="The page; else browser.html in the corpus.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Tiles and dropped files to draw at most.")] = 8_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same draw, on any machine.")] = 0,
+) -> None:
+    """Write one HTML page to look through a corpus: filters, pictures, the story of each tile."""
+    from rspipe.report.browser.build import build_browser
+
+    build_browser(corpus, out, rows, seed)
+
+
 @corpus_app.command("stats")
 def corpus_stats(
     corpus: CorpusPath,

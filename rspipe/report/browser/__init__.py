@@ -1,0 +1,1 @@
+"""`rspipe corpus browse`: one page to look through a corpus, tile by tile."""
