@@ -8,7 +8,8 @@ from functools import partial
 
 import torch
 
-from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator
+from rspipe.evaluate.base import EvalResult, Evaluator, FloorEvaluator, PixelEvaluator
+from rspipe.evaluate.blob_detection import BlobDetection, OrientedBlobDetection
 from rspipe.evaluate.classification import Classification
 from rspipe.evaluate.config import What
 from rspipe.evaluate.detection import DenseDetection
@@ -20,7 +21,9 @@ from rspipe.evaluate.probes import PROBES
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation
 from rspipe.schema import Task
 
-EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], Evaluator | PixelEvaluator]] = {
+AnyEvaluator = Evaluator | PixelEvaluator | FloorEvaluator
+
+EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], AnyEvaluator]] = {
     **{("classification", name): partial(Classification, probe) for name, probe in PROBES.items()},
     **{
         (evaluator.task, evaluator.protocol): evaluator
@@ -31,6 +34,8 @@ EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], Evaluator | Pi
             LinearSegmentationProbe,
             UPerNetSegmentation,
             DenseDetection,
+            BlobDetection,
+            OrientedBlobDetection,
             FasterRCNNDetection,
             PlainDETRDetection,
             OrientedDetection,
@@ -38,4 +43,4 @@ EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], Evaluator | Pi
     },
 }
 
-__all__ = ["EVALUATORS", "EvalResult", "Evaluator", "PixelEvaluator"]
+__all__ = ["EVALUATORS", "EvalResult", "Evaluator", "FloorEvaluator", "PixelEvaluator"]

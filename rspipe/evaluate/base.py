@@ -183,6 +183,18 @@ class Evaluator(Judging, Protocol):
 
 
 @runtime_checkable
+class FloorEvaluator(Judging, Protocol):
+    """One protocol that reads images itself and asks no encoder: what all of them have to beat."""
+
+    def run_without_encoder(self, benchmark: Benchmark) -> Scores:
+        """Fit on the train part of every fold, predict the test part, score all predictions.
+
+        Args:
+            benchmark: with images that may turn out unreadable.
+        """
+
+
+@runtime_checkable
 class PixelEvaluator(Judging, Protocol):
     """One protocol that reads images itself, crop by crop, and may train the encoder.
 

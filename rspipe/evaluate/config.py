@@ -210,6 +210,19 @@ class LinearDetector(Strict):
     nms_iou: Share = 0.5
 
 
+class Blobs(Strict):
+    """Boxes of one size where colours look right: the floor of detection."""
+
+    most_images: Count = 500
+    """Training images that colours and sizes are learned from: the first of the fold."""
+    candidates: Count = 2000
+    """Best places of an image, all classes together."""
+    nms_iou: Share = 0.3
+    """Within a class."""
+    kept: Count = 100
+    """Detections per image."""
+
+
 class Bootstrap(Strict):
     """Resampling of test images for 95 % intervals."""
 
@@ -259,6 +272,7 @@ class What(Strict):
     segmentation: LinearSegmentation = LinearSegmentation()
     upernet: UPerNetTuning = UPerNetTuning()
     detector: LinearDetector = LinearDetector()
+    blobs: Blobs = Blobs()
     faster_rcnn: FasterRCNNTuning = FasterRCNNTuning()
     plain_detr: PlainDETRTuning = PlainDETRTuning()
     oriented: OrientedTuning = OrientedTuning()

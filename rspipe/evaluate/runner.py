@@ -14,7 +14,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rspipe.errors import MissingDependency, RecipeError
 from rspipe.evaluate import EVALUATORS
-from rspipe.evaluate.base import EvalResult, Evaluator, PixelEvaluator, Scores, UndefinedScore
+from rspipe.evaluate.base import (
+    EvalResult,
+    Evaluator,
+    FloorEvaluator,
+    PixelEvaluator,
+    Scores,
+    UndefinedScore,
+)
 from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe, What
@@ -47,7 +54,7 @@ class Cell:
 
     label: str
     """Of the encoder."""
-    evaluator: Evaluator | PixelEvaluator
+    evaluator: Evaluator | PixelEvaluator | FloorEvaluator
     fingerprint: str
 
 
@@ -136,7 +143,7 @@ def _extracted(
     readers = [
         (cell.label, cell.evaluator.reads)
         for cell in cells
-        if not isinstance(cell.evaluator, PixelEvaluator)
+        if not isinstance(cell.evaluator, PixelEvaluator | FloorEvaluator)
     ]
     wanted = {label: encoders[label] for label, _ in readers}
     if not wanted:
@@ -248,15 +255,17 @@ def _cells(
     ]
 
 
-def _reads(evaluator: Evaluator | PixelEvaluator) -> Gives:
-    """What a protocol needs: one that reads pixels itself needs an encoder that has tokens."""
+def _reads(evaluator: Evaluator | PixelEvaluator | FloorEvaluator) -> Gives:
+    """What a protocol needs: one that trains an encoder needs one that has tokens."""
+    if isinstance(evaluator, FloorEvaluator):
+        return "labels"
     return "tokens" if isinstance(evaluator, PixelEvaluator) else evaluator.reads
 
 
 def _cell_name(
     benchmark: Benchmark,
     judged: Judged,
-    evaluator: Evaluator | PixelEvaluator,
+    evaluator: Evaluator | PixelEvaluator | FloorEvaluator,
     what: What,
     exposure: Exposure | None,
 ) -> str:
@@ -285,7 +294,9 @@ def _fill(
         return _without_score(row, f"{lack}; {len(found.unreadable)} unreadable, {faults}"), None
     started = time.perf_counter()
     try:
-        if isinstance(cell.evaluator, PixelEvaluator):
+        if isinstance(cell.evaluator, FloorEvaluator):
+            scores = cell.evaluator.run_without_encoder(found.benchmark)
+        elif isinstance(cell.evaluator, PixelEvaluator):
             scores = cell.evaluator.run_on_pixels(found.benchmark, judged.network, work)
         else:
             scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
@@ -378,7 +389,7 @@ def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> Eva
         n_folds=len(benchmark.folds),
         n_unreadable=len(found.unreadable),
         n_validation=len(benchmark.folds[0].validation),
-        pooling=None if isinstance(cell.evaluator, PixelEvaluator) else cell.evaluator.input_name,
+        pooling=cell.evaluator.input_name if isinstance(cell.evaluator, Evaluator) else None,
         seed=what.seed,
         cell=cell.fingerprint,
         extra={

@@ -18,6 +18,10 @@ class TrueBoxes:
     difficult: Bool[np.ndarray, " n"]
     """True: finding it counts neither for nor against."""
 
+    def chosen(self, rows: np.ndarray) -> "TrueBoxes":
+        """Take some, by a mask or by their places."""
+        return TrueBoxes(self.boxes[rows], self.labels[rows], self.difficult[rows])
+
 
 @dataclass(frozen=True)
 class FoundBoxes:
@@ -26,6 +30,10 @@ class FoundBoxes:
     boxes: Float[np.ndarray, "n c"]
     labels: Int[np.ndarray, " n"]
     scores: Float[np.ndarray, " n"]
+
+    def chosen(self, rows: np.ndarray) -> "FoundBoxes":
+        """Take some, by a mask or by their places, in the order of these."""
+        return FoundBoxes(self.boxes[rows], self.labels[rows], self.scores[rows])
 
 
 @dataclass(frozen=True)

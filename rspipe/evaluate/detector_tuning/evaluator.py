@@ -2,29 +2,35 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from rspipe.errors import UnreadableImage
 from rspipe.evaluate.average_precision import FoundBoxes, TrueBoxes
 from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
+from rspipe.evaluate.box_kinds import BoxKind, example
 from rspipe.evaluate.config import What
+from rspipe.evaluate.detector_tuning.images import BenchmarkImages
 from rspipe.evaluate.detector_tuning.objects import Detector, Found
-from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_into, to_batch
+from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_by, to_batch
 from rspipe.evaluate.detector_tuning.settings import DetectorTuning
 from rspipe.evaluate.detector_tuning.training import copy_to_tune, train_detector
+from rspipe.evaluate.detector_tuning.windows import (
+    Place,
+    draw_window,
+    lay_windows,
+    nearest,
+    within,
+)
 from rspipe.evaluate.splits import Fold
-from rspipe.io.images import decode, to_rgb
 from rspipe.models.encoder import Encoder, seeded
-from rspipe.schema import ImageRecord, Task
+from rspipe.schema import Task
 
-_SHOWN = 20
+WINDOWS_PER_PASS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +51,7 @@ class TunedDetection(ABC):
     protocol: ClassVar[str]
     metric: ClassVar[str]
     convention: ClassVar[str]
+    boxes: ClassVar[BoxKind]
 
     def __init__(self, what: What, device: torch.device) -> None:
         self.what = what
@@ -55,19 +62,18 @@ class TunedDetection(ABC):
     def settings(self) -> DetectorTuning:
         """Network and training."""
 
+    @property
+    @abstractmethod
+    def seam_iou(self) -> float:
+        """Overlap above which detections of neighbouring windows are taken for one object's."""
+
     @abstractmethod
     def detector_on(self, encoder: Encoder, n_classes: int) -> Detector:
         """Put an untrained detector on an encoder that is at the size of the images."""
 
     @abstractmethod
-    def truth(
-        self, record: ImageRecord, classes: Mapping[str, int], size_px: tuple[int, int]
-    ) -> TrueBoxes:
-        """Take an image's objects of the scored classes, in pixels of the published image."""
-
-    @abstractmethod
     def to_learn(
-        self, image: Rgb, truth: TrueBoxes, side_px: int, rng: np.random.Generator
+        self, image: Rgb, truth: TrueBoxes, factor: float, rng: np.random.Generator
     ) -> Picture:
         """Scale and mirror an image with its objects; difficult ones are left out."""
 
@@ -75,25 +81,13 @@ class TunedDetection(ABC):
     def to_published(self, found: Found, factor: float, size_px: tuple[int, int]) -> FoundBoxes:
         """Bring detections in an image that was scaled by a factor to the published size."""
 
-    @abstractmethod
-    def score(
-        self, truth: list[TrueBoxes], found: list[FoundBoxes], classes: tuple[str, ...]
-    ) -> Scores:
-        """Score the detections of all test images."""
-
-    @abstractmethod
-    def drawn(
-        self, boxes: TrueBoxes | FoundBoxes, classes: tuple[str, ...]
-    ) -> list[dict[str, Any]]:
-        """Describe boxes for pictures: `label`, `box` x0, y0, x1, y1, and what else there is."""
-
     def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
         """Train per fold, detect in the test images, score all detections together.
 
         Raises:
             UndefinedScore: no image of a part can be read.
         """
-        images = _Images(benchmark)
+        images = BenchmarkImages(benchmark)
         tested: list[int] = []
         truth: list[TrueBoxes] = []
         found: list[FoundBoxes] = []
@@ -108,25 +102,49 @@ class TunedDetection(ABC):
                     found.append(self.detect(tuned, image))
         if not tested:
             raise UndefinedScore("no test image can be read")
-        scores = self.score(truth, found, benchmark.classes)
+        scores = self.boxes.score(truth, found, benchmark.classes, self.what)
         scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
         scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
         scores.unreadable.update(images.faults)
         rows = list(zip(tested, truth, found, strict=True))[:N_EXAMPLES]
-        scores.examples.extend(self._example(benchmark, *row) for row in rows)
+        scores.examples.extend(
+            example(self.boxes, benchmark.records[i].source_path, true, told, benchmark.classes)
+            for i, true, told in rows
+        )
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
         return scores
 
     def detect(self, tuned: Tuned, image: Rgb) -> FoundBoxes:
         """Find objects in one image; boxes in pixels of the published image."""
+        side = self.settings.crop_px
+        if side is None:
+            return self._detect(tuned, [image], max(image.shape[:2]))[0]
+        stride = self.settings.stride_px or max(side * 3 // 4, 1)
+        places = lay_windows(_size(image), side, stride)
+        found: list[FoundBoxes] = []
+        for first in range(0, len(places), WINDOWS_PER_PASS):
+            part = places[first : first + WINDOWS_PER_PASS]
+            crops = [image[y : y + side, x : x + side] for y, x in part]
+            for (y, x), one in zip(part, self._detect(tuned, crops, side), strict=True):
+                there = dataclasses.replace(one, boxes=self.boxes.moved(one.boxes, x, y))
+                mine = nearest(self.boxes.centres(there.boxes), (y, x), places, side)
+                found.append(there.chosen(mine))
+        return self.boxes.suppressed(_joined(found), self.seam_iou)
+
+    def _detect(self, tuned: Tuned, images: list[Rgb], side_px: int) -> list[FoundBoxes]:
+        """Find objects in images that are scaled alike, so that `side_px` fill the network."""
         config = tuned.encoder.config
         device = tuned.encoder.vit.pos_embed.device
-        pixels, factor = scale_into(image, config.size_px[0])
-        batch = to_batch([pixels], config.size_px[0], config.mean, config.std, device)
-        return self.to_published(tuned.detector(batch)[0], factor, (image.shape[0], image.shape[1]))
+        factor = config.size_px[0] / side_px
+        pixels = [scale_by(image, factor) for image in images]
+        batch = to_batch(pixels, config.size_px[0], config.mean, config.std, device)
+        rows = zip(tuned.detector(batch), images, strict=True)
+        return [self.to_published(found, factor, _size(image)) for found, image in rows]
 
-    def _fit(self, images: "_Images", fold: Fold, encoder: Encoder, checkpoint: Path) -> Tuned:
+    def _fit(
+        self, images: BenchmarkImages, fold: Fold, encoder: Encoder, checkpoint: Path
+    ) -> Tuned:
         settings, seed = self.settings, self.what.seed
         benchmark = images.benchmark
         copy = copy_to_tune(encoder, settings)
@@ -139,47 +157,39 @@ class TunedDetection(ABC):
             image = images.read(position)
             if image is None:
                 return None
-            return self.to_learn(image, self._truth(benchmark, position, image), side, rng)
+            window, truth = self._window(image, self._truth(benchmark, position, image), rng)
+            factor = side / (settings.crop_px or max(window.shape[:2]))
+            return self.to_learn(window, truth, factor, rng)
 
         train_detector(detector, copy, draw, len(fold.train), settings, seed, checkpoint)
         if all(benchmark.records[i].source_path in images.faults for i in fold.train):
             raise UndefinedScore("no train image can be read")
         return Tuned(detector, copy)
 
+    def _window(
+        self, image: Rgb, truth: TrueBoxes, rng: np.random.Generator
+    ) -> tuple[Rgb, TrueBoxes]:
+        """Draw a window and the objects that it holds; the whole, where windows are not used."""
+        side = self.settings.crop_px
+        if side is None:
+            return image, truth
+        centres = self.boxes.centres(truth.boxes)
+        place: Place = draw_window(centres, _size(image), side, rng)
+        y, x = place
+        moved = dataclasses.replace(truth, boxes=self.boxes.moved(truth.boxes, -x, -y))
+        return image[y : y + side, x : x + side], moved.chosen(within(centres, place, side))
+
     def _truth(self, benchmark: Benchmark, position: int, image: Rgb) -> TrueBoxes:
-        size = (image.shape[0], image.shape[1])
-        return self.truth(benchmark.records[position], benchmark.class_index, size)
-
-    def _example(
-        self, benchmark: Benchmark, position: int, truth: TrueBoxes, found: FoundBoxes
-    ) -> dict[str, Any]:
-        best = dataclasses.replace(
-            found,
-            **{name: getattr(found, name)[:_SHOWN] for name in ("boxes", "labels", "scores")},
-        )
-        return {
-            "path": benchmark.records[position].source_path,
-            "truth": self.drawn(truth, benchmark.classes),
-            "found": [
-                {**one, "score": round(float(score), 4)}
-                for one, score in zip(self.drawn(best, benchmark.classes), best.scores, strict=True)
-            ],
-        }
+        return self.boxes.truth(benchmark.records[position], benchmark.class_index, _size(image))
 
 
-class _Images:
-    """Images of a benchmark, read when asked for; faults are noted by path."""
+def _size(image: Rgb) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]
 
-    def __init__(self, benchmark: Benchmark) -> None:
-        self.benchmark = benchmark
-        self.faults: dict[str, str] = {}
 
-    def read(self, position: int) -> Rgb | None:
-        path = self.benchmark.records[position].source_path
-        try:
-            return to_rgb(decode(self.benchmark.storage.read_bytes(path), path))
-        except UnreadableImage as error:
-            self.faults[path] = error.reason
-        except OSError as error:
-            self.faults[path] = str(error)
-        return None
+def _joined(parts: list[FoundBoxes]) -> FoundBoxes:
+    boxes, labels, scores = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("boxes", "labels", "scores")
+    )
+    return FoundBoxes(boxes, labels, scores)

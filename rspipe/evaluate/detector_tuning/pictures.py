@@ -21,23 +21,19 @@ class Picture:
     objects: Objects
 
 
-def scale_into(image: Rgb, side_px: int) -> tuple[Rgb, float]:
-    """Scale an image so that its longer side is `side_px`, by one factor in x and y.
+def scale_by(image: Rgb, factor: float) -> Rgb:
+    """Scale an image by one factor in x and y.
 
-    Bilinear, antialiased where it shrinks. Less than a pixel of the shorter side is cut off, so
-    that the factor is exact and turned boxes stay rectangles.
-
-    Returns:
-        The scaled image and the factor.
+    Bilinear, antialiased where it shrinks. Less than a pixel of a side is cut off, so that the
+    factor is exact and turned boxes stay rectangles.
     """
     height, width = image.shape[:2]
-    factor = side_px / max(height, width)
     size = max(1, int(height * factor + 1e-9)), max(1, int(width * factor + 1e-9))
     if size == (height, width):
-        return image, 1.0
+        return image
     window = (0.0, 0.0, min(size[1] / factor, width), min(size[0] / factor, height))
     scaled = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR, box=window)
-    return np.asarray(scaled), factor
+    return np.asarray(scaled)
 
 
 def to_batch(

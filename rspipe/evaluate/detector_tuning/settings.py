@@ -1,8 +1,8 @@
 """The dials of training a detector together with its encoder."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rspipe.recipe import Strict
 
@@ -17,6 +17,12 @@ class DetectorTuning(Strict):
     img_px: Count | None = 800
     """Side of the square that images are scaled into, a multiple of the patch; null: the
     encoder's own. At another size its positions are interpolated."""
+    crop_px: Count | None = None
+    """Side of the square windows that stand for images, in pixels as published: one around an
+    object drawn from each training image in each epoch, a grid of them over each test image, as
+    is usual where images are large and objects small (DOTA); null: whole images."""
+    stride_px: Count | None = None
+    """Between test windows; null: three quarters of a window."""
     epochs: Count = 12
     images_per_step: Count = 4
     lr: Positive = 1e-4
@@ -35,3 +41,12 @@ class DetectorTuning(Strict):
     """Gradients are clipped to it; null: they are not."""
     frozen: bool = False
     """Whether the encoder stays as it is and only what is behind it learns."""
+
+    @model_validator(mode="after")
+    def _leaves_no_gaps(self) -> Self:
+        if self.stride_px is not None and self.stride_px > (self.crop_px or 0):
+            raise ValueError(
+                f"stride_px={self.stride_px} with crop_px={self.crop_px}: windows would leave "
+                "gaps; want a stride of at most a window"
+            )
+        return self

@@ -5,12 +5,12 @@ import torch
 
 from rspipe.evaluate.average_precision import FoundBoxes, TrueBoxes
 from rspipe.evaluate.detector_tuning.objects import Found, Objects
-from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_into
+from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_by
 
 
-def to_learn(image: Rgb, truth: TrueBoxes, side_px: int, mirrored: bool) -> Picture:
+def to_learn(image: Rgb, truth: TrueBoxes, factor: float, mirrored: bool) -> Picture:
     """Scale an image with its objects and mirror it left to right; difficult ones are left out."""
-    pixels, factor = scale_into(image, side_px)
+    pixels = scale_by(image, factor)
     kept = ~truth.difficult
     height, width = pixels.shape[:2]
     boxes = (truth.boxes[kept] * factor).clip(0, (width, height, width, height))

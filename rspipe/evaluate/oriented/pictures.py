@@ -12,7 +12,7 @@ from rspipe.evaluate.average_precision import TrueBoxes
 from rspipe.evaluate.boxes.angles import regular
 from rspipe.evaluate.boxes.corners import from_horizontal, smallest_rectangles
 from rspipe.evaluate.detector_tuning.objects import Objects
-from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_into
+from rspipe.evaluate.detector_tuning.pictures import Picture, Rgb, scale_by
 from rspipe.readers.boxes import in_pixels
 from rspipe.schema import ImageRecord, ObjectBox
 
@@ -47,9 +47,9 @@ def _oriented(boxes: list[ObjectBox]) -> Float[Tensor, "n 5"]:
     return torch.stack(rows) if rows else torch.zeros(0, 5, dtype=torch.float64)
 
 
-def to_learn(image: Rgb, truth: TrueBoxes, side_px: int, flip: Flip) -> Picture:
+def to_learn(image: Rgb, truth: TrueBoxes, factor: float, flip: Flip) -> Picture:
     """Scale and mirror an image with its objects; difficult ones are not learned."""
-    pixels, factor = scale_into(image, side_px)
+    pixels = scale_by(image, factor)
     kept = ~truth.difficult
     boxes = torch.from_numpy(truth.boxes[kept] * np.array([factor, factor, factor, factor, 1.0]))
     height, width = pixels.shape[:2]

@@ -14,7 +14,7 @@ def test_mirrored_boxes_lie_on_the_mirrored_objects_and_difficult_ones_are_left_
     image = np.zeros((10, 20, 3), np.uint8)
     image[2:8, :10] = 255
     for mirrored, box in ((False, [0, 4, 20, 16]), (True, [20, 4, 40, 16])):
-        picture = to_learn(image, TRUTH, 40, mirrored)
+        picture = to_learn(image, TRUTH, 2.0, mirrored)
         assert picture.pixels.shape == (20, 40, 3)
         assert picture.objects.boxes.tolist() == [box]
         assert picture.objects.labels.tolist() == [1]
@@ -36,7 +36,7 @@ def test_detections_come_back_in_pixels_of_the_image_and_cut_at_its_edges():
 
 def test_back_and_forth_is_identity():
     image = np.zeros((13, 21, 3), np.uint8)
-    picture = to_learn(image, TRUTH, 64, mirrored=False)
+    picture = to_learn(image, TRUTH, 64 / 21, mirrored=False)
     found = Found(picture.objects.boxes, picture.objects.labels, torch.ones(1))
     told = to_published(found, 64 / 21, (13, 21))
     np.testing.assert_allclose(told.boxes, TRUTH.boxes[:1], atol=1e-5)

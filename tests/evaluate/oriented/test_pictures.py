@@ -58,7 +58,7 @@ def test_mirrored_boxes_lie_on_the_mirrored_objects(flip):
     for box in truth[0].boxes:
         draw_box(blank, box, torch.ones(3) * 255)
     pixels = blank.permute(1, 2, 0).numpy().astype(np.uint8)
-    found = to_learn(pixels, oriented(truth[0]), SIDE_PX, flip)
+    found = to_learn(pixels, oriented(truth[0]), 1.0, flip)
     again = torch.zeros(3, SIDE_PX, SIDE_PX)
     for box in found.objects.boxes:
         draw_box(again, box, torch.ones(3) * 255)
@@ -77,7 +77,7 @@ def oriented(objects):
 def test_scaled_boxes_keep_their_overlaps():
     _, truth = scenes(1, seed=1)
     pixels = np.zeros((SIDE_PX, SIDE_PX // 2, 3), np.uint8)
-    found = to_learn(pixels, oriented(truth[0]), 160, "none").objects.boxes
+    found = to_learn(pixels, oriented(truth[0]), 2.5, "none").objects.boxes
     back = found / torch.tensor([2.5, 2.5, 2.5, 2.5, 1])
     np.testing.assert_allclose(rotated_iou(back, truth[0].boxes).diagonal(), 1, atol=1e-4)
 
@@ -86,7 +86,7 @@ def test_difficult_objects_are_not_learned():
     hard = horizontal("ship", (1, 1, 9, 5), difficult=True)
     easy = horizontal("plane", (10, 10, 20, 30))
     truth = oriented_truth(record(hard, easy), CLASSES, (32, 32))
-    learned = to_learn(np.zeros((32, 32, 3), np.uint8), truth, 32, "none").objects
+    learned = to_learn(np.zeros((32, 32, 3), np.uint8), truth, 1.0, "none").objects
     assert learned.labels.tolist() == [1]
 
 
