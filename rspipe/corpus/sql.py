@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rspipe.corpus.format import HITS, PICTURES, ledger_paths, shard_paths
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import CorpusError, MissingDependency
+from rspipe.io.places import Place
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,7 +34,7 @@ def connect(corpus: Corpus) -> "DuckDBPyConnection":
         ) from error
     if not isinstance(corpus.path, Path):
         raise CorpusError(f"{corpus.path}: SQL reads local files; copy the corpus to a disk first")
-    views = {
+    views: dict[str, list[Place]] = {
         "tiles": shard_paths(corpus.path),
         "ledger": ledger_paths(corpus.path),
         "hits": [corpus.path / HITS],
