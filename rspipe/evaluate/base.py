@@ -186,6 +186,10 @@ class Evaluator(Judging, Protocol):
 class FloorEvaluator(Judging, Protocol):
     """One protocol that reads images itself and asks no encoder: what all of them have to beat."""
 
+    @property
+    def reads(self) -> Literal["labels"]:
+        """Nothing of an encoder."""
+
     def run_without_encoder(self, benchmark: Benchmark) -> Scores:
         """Fit on the train part of every fold, predict the test part, score all predictions.
 

@@ -1,7 +1,7 @@
 """Detection without an encoder: what any encoder has to beat."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ class BlobDetection:
 
     task: ClassVar[Task] = "detection"
     protocol: ClassVar[str] = "blobs"
+    reads: ClassVar[Literal["labels"]] = "labels"
     boxes: ClassVar[BoxKind] = HorizontalBoxes()
     metric: ClassVar[str] = HorizontalBoxes.metric
     convention: ClassVar[str] = HorizontalBoxes.convention

@@ -257,8 +257,6 @@ def _cells(
 
 def _reads(evaluator: Evaluator | PixelEvaluator | FloorEvaluator) -> Gives:
     """What a protocol needs: one that trains an encoder needs one that has tokens."""
-    if isinstance(evaluator, FloorEvaluator):
-        return "labels"
     return "tokens" if isinstance(evaluator, PixelEvaluator) else evaluator.reads
 
 
