@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rspipe.corpus.format import PICTURES
+from rspipe.corpus.format import MANIFEST, PICTURES
 from rspipe.corpus.reader import Corpus
 from rspipe.curate.config import DedupConfig
 from rspipe.curate.dedup.matching import near_rule
@@ -24,6 +24,7 @@ from rspipe.curate.dedup.tiles import Tiles
 from rspipe.curate.measure import hash_rows, measure_pixels
 from rspipe.io.images import Pixels, decode, to_rgb
 from rspipe.io.tables import open_table
+from rspipe.recipe import validate
 from rspipe.schema import LEDGER_SCHEMA, TILE_SCHEMA
 
 _IDENTITY = ("tile_id", "dataset", "source_path", "image_id", "pair_path")
@@ -45,6 +46,16 @@ class Pictures:
     def pixels(self, row: int) -> Pixels:
         """Decode one to uint8 (H, W, 3), 0..255."""
         return to_rgb(decode(self.encoded[row], self.names[row]))
+
+
+def rules_of(corpus: Corpus) -> DedupConfig:
+    """Read by which rules a corpus was deduplicated.
+
+    Raises:
+        RecipeError: its recipe is that of another version of rspipe.
+    """
+    plain = corpus.manifest["recipe"]["what"]["dedup"]
+    return validate(plain, DedupConfig, f"{corpus.path / MANIFEST}")
 
 
 def read_pictures(corpus: Corpus, most: int = 5_000) -> Pictures:
