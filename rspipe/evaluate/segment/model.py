@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rspipe.errors import RecipeError
 from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning
 from rspipe.evaluate.drop_path import set_drop_path
 from rspipe.evaluate.layer_decay import layer_decay_groups
@@ -129,14 +130,18 @@ def crop_px(encoder: Encoder, settings: SegmentationTraining) -> int:
     """Side of crops and windows: the recipe's, else the encoder's.
 
     Raises:
-        ValueError: neither is a square.
+        RecipeError: neither is a square, or the windows of inference would leave gaps.
     """
-    if settings.crop_px is not None:
-        return settings.crop_px
     height, width = encoder.config.size_px
-    if height != width:
-        raise ValueError(f"the encoder reads {height} x {width} px; crop_px must be given")
-    return height
+    if settings.crop_px is None and height != width:
+        raise RecipeError(f"the encoder reads {height} x {width} px; crop_px must be given")
+    side = settings.crop_px if settings.crop_px is not None else height
+    if settings.stride_px is not None and settings.stride_px > side:
+        raise RecipeError(
+            f"stride_px={settings.stride_px} is more than the windows of {side} px, which would "
+            f"leave gaps: take at most {side}, or null for three quarters of it"
+        )
+    return side
 
 
 def count_parameters(module: nn.Module) -> int:

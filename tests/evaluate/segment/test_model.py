@@ -1,11 +1,12 @@
 import pytest
 import torch
 
+from rspipe.errors import RecipeError
 from rspipe.evaluate.config import LinearSegmentation, UPerNetTuning
 from rspipe.evaluate.segment.model import linear_segmenter, upernet_segmenter
 from rspipe.models.encoder import Encoder
 
-SMALL = UPerNetTuning(crop_px=64, channels=8)
+SMALL = UPerNetTuning(crop_px=64, stride_px=48, channels=8)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,21 @@ def test_crops_are_of_the_encoder_s_size_where_the_recipe_names_none(tiny_encode
         32,
     )
     oblong = Encoder.random(tiny_encoder.config.model_copy(update={"img_px": (32, 64)}), seed=0)
-    with pytest.raises(ValueError, match="crop_px must be given"):
+    with pytest.raises(RecipeError, match="crop_px must be given"):
         linear_segmenter(oblong, 2, LinearSegmentation())
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"crop_px": 60}, "60 x 60 px are no whole number of .* patches of 8 px.*such as 64 x 64"),
+        ({"crop_px": 64, "stride_px": 65}, "stride_px=65 is more than the windows of 64 px"),
+        ({"stride_px": 40}, "stride_px=40 is more than the windows of 32 px"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_errors_of_the_recipe(tiny_encoder, said, reason):
+    with pytest.raises(RecipeError, match=reason):
+        linear_segmenter(tiny_encoder, 2, LinearSegmentation(**said))
 
 
 def test_half_precision_moves_logits_a_little_and_leaves_them_float32(tiny_encoder):

@@ -1,0 +1,1 @@
+"""A corpus, an encoder and scores out of real data sets that were cut down to a few megabytes."""
