@@ -26,7 +26,7 @@ from rspipe.evaluate.resized import at_size
 from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
 from rspipe.models.encoder import Encoder
 
-CHECKPOINT_EVERY = 1000
+CHECKPOINT_EVERY = 200
 """Steps between checkpoints; a shorter training leaves none."""
 _WARMUP_START = 1e-6
 _STEPS_AHEAD = 2
