@@ -76,7 +76,7 @@ function hashOf(state) {
 const searched = [];
 function searchText(row) {
   searched[row] ??= [pathOf(row), tiles.key[row], tiles.label[row], tiles.caption[row], tiles.attribution[row],
-    tiles.licence[row], tiles.drop_detail[row], tiles.sensor[row], fateWords.get(tiles.fate[row])].join("\n").toLowerCase();
+    tiles.licence[row], tiles.drop_detail[row], tiles.sensor[row], tiles.split[row], fateWords.get(tiles.fate[row])].join("\n").toLowerCase();
   return searched[row];
 }
 

@@ -59,12 +59,15 @@ function drawStory() {
     return;
   }
   const at = rows.indexOf(row);
+  const pressed = dialog.contains(document.activeElement) ? document.activeElement.id : "";
   dialog.dataset.at = at >= 0 ? at : "";
   dialog.replaceChildren(...story(row, { at: at >= 0 ? at : null, count: rows.length, open, step, close }));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   dialog.querySelector(".story").scrollTop = 0;
-  dialog.querySelector("nav button:last-child").focus({ preventScroll: true });
+  // Who steps through the stories stays on the button; whoever comes in hears the title.
+  const button = ["previous", "next"].includes(pressed) ? byId(pressed) : null;
+  (button && !button.disabled ? button : byId("story-title")).focus({ preventScroll: true });
 }
 
 function drawFunnel() {
@@ -100,11 +103,19 @@ function drawFilters() {
   if (active) byId(active)?.focus({ preventScroll: true });
 }
 
+// All values of a facet in an order that no filter changes: fates by stage, others by frequency.
+const everyValue = {};
+function valuesOf(name) {
+  const order = page.fates.map(([fate]) => fate);
+  everyValue[name] ??= [...countBy(emptyState(), name)].sort(([a, n], [b, m]) =>
+    (name === "fate" ? order.indexOf(a) - order.indexOf(b) : m - n || place(a, b))).map(([value]) => value);
+  return everyValue[name];
+}
+
 function facetGroup(name, facet) {
   const counts = countBy(state, name);
-  for (const value of state[name]) if (!counts.has(value)) counts.set(value, 0);
-  const order = page.fates.map(([fate]) => fate);
-  const sorted = [...counts].sort(([a, n], [b, m]) => (name === "fate" ? order.indexOf(a) - order.indexOf(b) : m - n || place(a, b)));
+  const known = valuesOf(name);
+  const sorted = [...new Set([...known, ...state[name]])].map((value) => [value, counts.get(value) ?? 0]);
   if (!sorted.length) return null;
   const most = Math.max(...sorted.map(([, n]) => n), 1);
   const options = sorted.slice(0, 40).map(([value, n], i) => {

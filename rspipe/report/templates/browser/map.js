@@ -13,11 +13,17 @@ function wholeImage(image, row, open) {
   const overlay = make("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" });
   const hover = make("rect", { class: "hover", visibility: "hidden" });
   overlay.append(hover);
+  const survivor = row === null ? -1 : image.windows.findIndex(([other]) => other >= 0 && tiles.key[other] === tiles.duplicate_of[row]);
+  if (survivor >= 0) {
+    const [, y, x, height, width] = image.windows[survivor];
+    overlay.append(make("rect", { class: "own-shadow", y, x, height, width }), make("rect", { class: "survivor", y, x, height, width }));
+  }
   if (row !== null) {
     const box = { y: tiles.y0[row], x: tiles.x0[row], height: tiles.h[row], width: tiles.w[row] };
     overlay.append(make("rect", { class: "own-shadow", ...box }), make("rect", { class: "own", ...box }));
   }
-  const words = make("p", { class: "small soft hint" }, hintOf(image));
+  const hint = `${number(image.height)} × ${number(image.width)} px, put together from the tiles on this page.${survivor >= 0 ? " Dashed: the tile that was kept." : ""} Choose a window to see its story.`;
+  const words = make("p", { class: "small soft hint" }, hint);
   const under = (event) => windowAt(image, canvas, event, scale);
   const holder = make("div", {
     class: "whole",
@@ -30,15 +36,13 @@ function wholeImage(image, row, open) {
       for (const [name, value] of Object.entries({ y, x, height: h, width: w })) hover.setAttribute(name, value);
       words.textContent = `y ${y}, x ${x}, ${h} × ${w} px: ${fateWords.get(image.fates[i])}`;
     },
-    pointerleave: () => { hover.setAttribute("visibility", "hidden"); words.textContent = hintOf(image); },
+    pointerleave: () => { hover.setAttribute("visibility", "hidden"); words.textContent = hint; },
     click: (event) => { const i = under(event); if (i !== null && image.windows[i][0] >= 0) open(image.windows[i][0]); },
   }, canvas, overlay);
   holder.style.aspectRatio = `${image.width} / ${image.height}`;
   holder.style.maxWidth = `${Math.round(Math.min(1, 340 / height) * width)}px`;
   return make("div", {}, holder, words, fateCounts(image));
 }
-
-const hintOf = (image) => `${number(image.height)} × ${number(image.width)} px, put together from the tiles on this page. Choose a window to see its story.`;
 
 function fateCounts(image) {
   if (image.windows.length < image.count) {

@@ -33,7 +33,7 @@ function pair({ original, copy, orientation, titles, facts, open }) {
       panel(titles[0], shown(original)),
       panel(titles[1], shown(copy)),
       both && way !== "identity" ? panel("turned back", turned(copy, way)) : null,
-      both ? panel("difference", difference(original, copy, way)) : null),
+      both ? panel("difference × 2", difference(original, copy, way)) : null),
     make("p", { class: "facts" },
       make("span", { class: way === "identity" ? "" : "turned" }, page.orientations[way] ?? way),
       facts.filter(Boolean).map((fact) => make("span", {}, fact))),

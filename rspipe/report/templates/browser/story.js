@@ -9,13 +9,13 @@ function verdict(row) {
       : " It passed every stage, and no other tile was dropped for it.");
   }
   if (fate === "exclude.benchmark_split") {
-    return make("p", { class: "verdict held" }, make("b", {}, "Held out."), ` ${sentence(tiles.drop_detail[row])}`, " It is compared with every tile and never packed.");
+    return make("div", { class: "verdict held" }, make("b", {}, "Held out."), " A benchmark's picture: compared with every tile, and never packed.", recorded(row));
   }
-  return make("p", { class: "verdict dropped" },
-    make("b", {}, `Dropped by ${stageOf(fate)}: ${fateWords.get(fate)}.`), tiles.drop_detail[row] ? ` ${sentence(tiles.drop_detail[row])}` : "");
+  return make("div", { class: "verdict dropped" }, make("b", {}, `Dropped by ${stageOf(fate)}: ${fateWords.get(fate)}.`), recorded(row));
 }
 
-const sentence = (text) => (text === null ? "" : `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`);
+// The ledger's own words: the measured value against its limit, or the match.
+const recorded = (row) => (tiles.drop_detail[row] ? make("p", { class: "small" }, breakable(tiles.drop_detail[row])) : null);
 
 // The stages in order, as far as this row came.
 function track(row) {
@@ -68,11 +68,6 @@ function origin(row) {
   const scaled = of("scale") !== null && of("scale") !== 1 ? `resampled by ${short(of("scale"))}` : null;
   const stretch = of("stretch_low") === null ? null : `${of("stretch_low")} to ${of("stretch_high")} became 0 to 255`;
   return make("div", {},
-    facts("Rights", [
-      ["licence", licence(row)],
-      ["attribution", of("attribution")],
-      ["may be passed on", of("fate") === KEPT ? { true: "yes", false: "no", null: "not stated" }[of("redistributable")] : null],
-    ]),
     facts("Origin", [
       ["source", [of("dataset"), of("dataset_version") ? `version ${of("dataset_version")}` : null].filter(Boolean).join(", ")],
       ["split", of("split")],
@@ -96,10 +91,20 @@ function origin(row) {
       ["caption", of("caption")],
       ["the same place at another time", of("pair_path")],
       ["not carried along", of("annotation_note")],
+    ]));
+}
+
+function rights(row) {
+  const of = (name) => tiles[name][row];
+  return make("div", {},
+    facts("Rights", [
+      ["licence", licence(row)],
+      ["attribution", of("attribution")],
+      ["may be passed on", of("fate") === KEPT ? { true: "yes", false: "no", null: "not stated" }[of("redistributable")] : null],
     ]),
     facts("Ledger", [
       [isFile(row) ? "image id" : "tile id", code(tiles.key[row])],
-      ["says the same", code(`rspipe corpus show CORPUS ${isFile(row) ? `'${pathOf(row).replaceAll("'", "'\\''")}'` : tiles.key[row]}`)],
+      ["on the command line", code(`rspipe corpus show CORPUS ${isFile(row) ? `'${pathOf(row).replaceAll("'", "'\\''")}'` : tiles.key[row]}`)],
     ]));
 }
 
@@ -144,20 +149,21 @@ function whyNoPicture(row) {
 function story(row, { at, count, open, step, close }) {
   const image = imageOf.get(tiles.image_id[row]);
   const isWindow = tiles.original_bytes[row] === false && image;
-  const button = (words, title, click, disabled = false) => make("button", { type: "button", title, "aria-label": title, click, disabled }, words);
+  const button = (id, words, title, click, disabled = false) => make("button", { type: "button", id, title, "aria-label": title, click, disabled }, words);
   return [
     make("header", {},
       make("div", {},
         make("p", { class: "soft small where" }, dot(tiles.fate[row]), `${tiles.dataset[row]}${at === null ? "" : ` · ${number(at + 1)} of ${number(count)}`}`),
-        make("h2", { id: "story-title" }, breakable(nameOf(row)))),
+        make("h2", { id: "story-title", tabindex: "-1" }, breakable(nameOf(row)))),
       make("nav", { "aria-label": "Stories" },
-        button("←", "Previous (left arrow)", () => step(-1), at === null || at === 0),
-        button("→", "Next (right arrow)", () => step(1), at === null || at === count - 1),
-        button("✕", "Close (Escape)", close))),
+        button("previous", "←", "Previous (left arrow)", () => step(-1), at === null || at === 0),
+        button("next", "→", "Next (right arrow)", () => step(1), at === null || at === count - 1),
+        button("close", "✕", "Close (Escape)", close))),
     make("div", { class: "story" },
       make("div", { class: "left" },
         large(row),
-        isWindow ? section("Where it was cut", wholeImage(image, row, open)) : null),
+        isWindow ? section("Where it was cut", wholeImage(image, row, open)) : null,
+        rights(row)),
       make("div", { class: "right" },
         verdict(row), track(row),
         duplicateSection(row, open), hitSection(row, open),
