@@ -12,14 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import rspipe
+from rspipe.errors import RecipeError
 from rspipe.io import gdal_child
+from rspipe.recipe import nearest_name
 
 _PACKAGES = {
-    "curate": ("dask", "distributed", "bokeh", "rasterio", "imagehash", "scipy"),
+    "curate": (
+        *("dask", "distributed", "bokeh", "psutil", "rasterio", "imagehash", "scipy", "xxhash"),
+        *("shapely", "numba"),
+    ),
     "train": ("torch", "torchvision", "timm", "safetensors", "tensorboard", "jaxtyping"),
-    "eval": ("scikit-learn", "torchmetrics", "pycocotools"),
+    "eval": ("scikit-learn", "torchmetrics", "pycocotools", "threadpoolctl"),
     "demo": ("basemap-data",),
 }
+_PARTS = {
+    "curate": ("curate",),
+    "train": ("train",),
+    "eval": ("train", "eval"),
+    "demo": ("curate", "train", "eval", "demo"),
+}
+"""Which packages an extra of pyproject.toml brings in."""
 _NOTABLE_DRIVERS = (
     "GTiff",
     "COG",
@@ -31,6 +43,8 @@ _NOTABLE_DRIVERS = (
     "Zarr",
     "WEBP",
 )
+
+_LOST_WITHOUT_GDAL = "HDF4 (MODIS) and VRT mosaics will not be read"
 
 _DESCRIBE_RASTERIO = """
 import json, rasterio
@@ -47,31 +61,53 @@ class Finding:
     value: str
     remedy: str | None = None
     """What to do; null where all is well."""
+    is_optional: bool = False
+    """Most things work without it."""
 
 
-def examine() -> list[Finding]:
-    """Look at Python, the packages, both GDAL libraries, and the GPU."""
-    return [
+def examine(extra: str | None = None) -> list[Finding]:
+    """Look at Python, the packages, both GDAL libraries, and the GPU.
+
+    Args:
+        extra: look only at what that one needs, and miss it where it is not installed. None: at
+            all extras; one that is not installed at all is optional.
+
+    Raises:
+        RecipeError: there is no such extra.
+    """
+    if extra is not None and extra not in _PACKAGES:
+        raise RecipeError(f"--extra {extra}: no such extra{nearest_name(extra, _PACKAGES)}")
+    extras = _PACKAGES if extra is None else {name: _PACKAGES[name] for name in _PARTS[extra]}
+    findings = [
         Finding("rspipe", rspipe.__version__),
         Finding("python", f"{platform.python_version()} on {platform.platform()}"),
         Finding("cores", str(os.cpu_count())),
-        *_examine_packages(),
-        _examine_rasterio(),
-        *_examine_gdal(),
-        *_examine_torch(),
+    ]
+    for name in extras:
+        findings += _examine_packages(name, is_optional=extra is None)
+    if "curate" in extras and _version_of("rasterio") is not None:
+        findings += [_examine_rasterio(), *_examine_gdal()]
+    if "train" in extras:
+        findings += _examine_torch()
+    return findings
+
+
+def _examine_packages(extra: str, *, is_optional: bool) -> list[Finding]:
+    versions = {name: _version_of(name) for name in _PACKAGES[extra]}
+    remedy = f"pip install 'rspipe[{extra}]'"
+    if is_optional and not any(versions.values()):
+        return [Finding(extra, "not installed", remedy, is_optional=True)]
+    return [
+        Finding(f"{extra}: {name}", version or "missing", None if version else remedy)
+        for name, version in versions.items()
     ]
 
 
-def _examine_packages() -> list[Finding]:
-    findings = []
-    for extra, names in _PACKAGES.items():
-        for name in names:
-            try:
-                findings.append(Finding(f"{extra}: {name}", importlib.metadata.version(name)))
-            except importlib.metadata.PackageNotFoundError:
-                remedy = f"pip install 'rspipe[{extra}]'"
-                findings.append(Finding(f"{extra}: {name}", "missing", remedy))
-    return findings
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _examine_rasterio() -> Finding:
@@ -88,9 +124,7 @@ def _examine_gdal() -> list[Finding]:
     config = shutil.which("gdal-config")
     if config is None:
         remedy = "apt-get install libgdal-dev (Debian, Ubuntu), then `make setup`"
-        return [
-            Finding("system GDAL", "missing: HDF4 (MODIS) and VRT mosaics will not be read", remedy)
-        ]
+        return [Finding("system GDAL", f"missing: {_LOST_WITHOUT_GDAL}", remedy, is_optional=True)]
     version = subprocess.run([config, "--version"], capture_output=True, text=True, check=True)
     library = version.stdout.strip()
     bindings: dict[str, Any] | None = gdal_child.describe()
@@ -98,7 +132,8 @@ def _examine_gdal() -> list[Finding]:
         remedy = (
             f"pip install --no-build-isolation 'gdal[numpy]=={library}.*' (needs a C++ compiler)"
         )
-        return [Finding("system GDAL", f"{library}, but its Python bindings are missing", remedy)]
+        lack = f"{library}, but its Python bindings are missing: {_LOST_WITHOUT_GDAL}"
+        return [Finding("system GDAL", lack, remedy, is_optional=True)]
     found = [Finding("system GDAL", _describe_drivers(bindings["version"], bindings["drivers"]))]
     if bindings["version"] != library:
         remedy = f"pip install --no-build-isolation 'gdal[numpy]=={library}.*'"

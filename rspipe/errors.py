@@ -1,26 +1,31 @@
 """Every error that rspipe raises on purpose.
 
-    RspipeError
+    RspipeError            (exit 4, where nothing else is said)
     ├── RecipeError        unknown key, wrong type, missing folder in a recipe or card (exit 2)
     ├── MissingDependency  an optional package or system library is not installed (exit 3)
+    ├── Interrupted        Ctrl-C (exit 130)
     ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
     ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
     ├── DamagedTable       a table between stages is gone or damaged; it is made anew
     ├── NoSpace            a disk is full; what is done stays
     ├── StageFailed        a stage of curation cannot go on
     ├── CorpusError        a corpus is absent, incomplete, or of another schema version
+    │   └── CorpusDamaged  its files are not what its manifest says (exit 1: that was the question)
     ├── FetchError         a published file cannot be fetched, verified or unpacked
     ├── RunError           a pre-training run is absent, incomplete, or does not match its recipe
+    │   └── Stopped        a signal stopped work that keeps checkpoints (exit 128 + its number)
     └── WeightsError       weights do not fit the model strictly
 
-Each message names the thing, the reason and the next move.
+Each message names the thing, the reason and the next move. docs/cli.md lists the exit codes.
 """
+
+import signal
 
 
 class RspipeError(Exception):
     """Base of all errors with a message meant for the user."""
 
-    exit_code = 1
+    exit_code = 4
 
 
 class RecipeError(RspipeError):
@@ -33,6 +38,15 @@ class MissingDependency(RspipeError):
     """An optional package or system library is not installed."""
 
     exit_code = 3
+
+
+class Interrupted(RspipeError):
+    """Ctrl-C."""
+
+    exit_code = 128 + signal.SIGINT
+
+    def __init__(self) -> None:
+        super().__init__("stopped by Ctrl-C; what is done stays: the same command goes on")
 
 
 class UnreadableImage(RspipeError):
@@ -107,12 +121,35 @@ class CorpusError(RspipeError):
     """A corpus is absent, incomplete, or of another schema version."""
 
 
+class CorpusDamaged(CorpusError):
+    """Files of a corpus are not what its manifest says."""
+
+    exit_code = 1
+
+
 class FetchError(RspipeError):
     """A published file cannot be fetched, verified or unpacked."""
 
 
 class RunError(RspipeError):
     """A pre-training run is absent, incomplete, or does not match its recipe."""
+
+
+class Stopped(RunError):
+    """A signal stopped work that keeps checkpoints.
+
+    Args:
+        signal_name: SIGINT or SIGTERM; None where it came to another process of the run.
+        message: how far it is, and how to go on.
+    """
+
+    def __init__(self, signal_name: str | None, message: str) -> None:
+        super().__init__(message)
+        self.signal_name = signal_name
+        self.exit_code = 128 + signal.Signals[signal_name or "SIGTERM"]
+
+    def __reduce__(self) -> tuple[type["Stopped"], tuple[str | None, str]]:
+        return type(self), (self.signal_name, str(self))
 
 
 class WeightsError(RspipeError):

@@ -93,7 +93,7 @@ def read_recipe(path: Path, _chain: tuple[Path, ...] = ()) -> dict[str, Any]:
         circle = " -> ".join(str(p) for p in chain[chain.index(path.resolve()) :])
         raise RecipeError(f"{path}: recipes extend each other in a circle: {circle}")
     if not path.is_file():
-        near = nearest_name(str(path), (str(p) for p in path.parent.glob("*.yaml")))
+        near = nearest_name(str(path), map(str, _recipes_near(path)))
         named = f"; {_chain[-1]} extends it" if _chain else ""
         raise RecipeError(f"{path}: no such recipe{near}{named}")
     try:
@@ -106,6 +106,15 @@ def read_recipe(path: Path, _chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     for name in _extended(data.pop("extends", []), path):
         below = laid_over(below, read_recipe(path.parent / name, chain))
     return laid_over(below, data)
+
+
+def _recipes_near(path: Path) -> list[Path]:
+    """List recipes beside a path that is not there, else below the folder above it that is."""
+    beside = list(path.parent.glob("*.yaml"))
+    if beside:
+        return beside
+    above = next((p for p in path.parents if p.is_dir()), Path())
+    return [*above.glob("*/*.yaml"), *Path("pipelines").glob("*/*.yaml")]
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Planner:
         if not isinstance(self._base.get("what"), dict):
             raise RecipeError(f"{recipe.base}: no section `what`; want a pre-training recipe")
         anywhere = self._recipe_of(next(iter(recipe.variants)), {})
+        self.base_corpus = anywhere.corpus
         self.corpus_fingerprint = Corpus.open(anywhere.corpus).fingerprint
         self._macs = {name: self._count_macs(name) for name in recipe.variants}
 

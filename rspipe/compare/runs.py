@@ -13,7 +13,7 @@ import yaml
 from tqdm import tqdm
 
 from rspipe.compare.plan import PlannedRun
-from rspipe.errors import RunError
+from rspipe.errors import RunError, Stopped
 from rspipe.train.run_folder import RunFolder
 from rspipe.train.signals import stopping
 
@@ -61,7 +61,8 @@ def train_in_children(runs: Sequence[PlannedRun], parallel: int) -> None:
             for child in alive:
                 child.process.wait()
     if stop.signal_name is not None:
-        raise RunError(f"stopped by {stop.signal_name}; the same command continues")
+        message = f"stopped by {stop.signal_name}; the same command continues"
+        raise Stopped(stop.signal_name, message)
 
 
 @dataclass

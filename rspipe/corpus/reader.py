@@ -131,14 +131,23 @@ def read_manifest(corpus: Place) -> dict[str, Any]:
         CorpusError: no corpus is there, it is unfinished, or of another schema version.
     """
     if not (corpus / MANIFEST).is_file():
-        raise CorpusError(f"{corpus}: no finished corpus here; build it with `make curate`")
+        raise CorpusError(f"{corpus}: no finished corpus here; build it with `rspipe curate`")
     manifest: dict[str, Any] = read_json(corpus / MANIFEST)
     if manifest["schema_version"] != SCHEMA_VERSION:
-        raise CorpusError(
-            f"{corpus}: schema v{manifest['schema_version']}, this rspipe reads "
-            f"v{SCHEMA_VERSION}; rebuild it with `make curate`"
-        )
+        raise CorpusError(f"{corpus}: {_other_version(manifest)}")
     return manifest
+
+
+def _other_version(manifest: dict[str, Any]) -> str:
+    """Say what to do about a corpus of another version of the format."""
+    theirs, maker = manifest["schema_version"], manifest.get("rspipe_version", "unknown")
+    versions = f"format {theirs} (written by rspipe {maker}), this rspipe reads {SCHEMA_VERSION}"
+    if theirs > SCHEMA_VERSION:
+        return f"{versions}: install a newer rspipe, `pip install --upgrade rspipe`"
+    return (
+        f"{versions}: run `rspipe curate` on its recipe again; docs/corpus-format.md, "
+        "Versions, says what changed"
+    )
 
 
 def _rows_of_groups(shard: Place) -> list[int]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.compute as pc
+
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import CorpusError
 
@@ -20,19 +22,28 @@ _COLUMNS = (
 )
 
 
+def find(corpus: Corpus, name: str) -> list[dict[str, Any]]:
+    """Return the ledger's rows of the files and tiles whose path contains a name, or of one tile.
+
+    Raises:
+        CorpusError: nothing in the ledger has that name.
+    """
+    rows = corpus.ledger(_COLUMNS)
+    paths = pc.binary_join_element_wise(rows["dataset"], rows["source_path"], "/")
+    is_named = pc.or_kleene(pc.equal(rows["tile_id"], name), pc.match_substring(paths, name))
+    found: list[dict[str, Any]] = rows.filter(is_named).to_pylist()
+    if not found:
+        raise CorpusError(f"{corpus.path}: no file or tile in the ledger is named {name!r}")
+    return found
+
+
 def tell(corpus: Corpus, name: str) -> Iterator[str]:
     """Tell the fate of the files and tiles whose path contains a name, or of one tile id.
 
     Raises:
         CorpusError: nothing in the ledger has that name.
     """
-    rows = corpus.ledger(_COLUMNS).to_pylist()
-    found = [
-        r for r in rows if r["tile_id"] == name or name in f"{r['dataset']}/{r['source_path']}"
-    ]
-    if not found:
-        raise CorpusError(f"{corpus.path}: no file or tile in the ledger is named {name!r}")
-    for row in found:
+    for row in find(corpus, name):
         yield f"{row['level']} {row['dataset']}/{row['source_path']}{_window(row)}: {_fate(row)}"
 
 

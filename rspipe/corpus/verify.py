@@ -3,7 +3,7 @@
 import hashlib
 
 from rspipe.corpus.reader import Corpus, read_manifest
-from rspipe.errors import CorpusError
+from rspipe.errors import CorpusDamaged, UnreadableImage
 from rspipe.io.places import Place
 
 _CHUNK_BYTES = 2**22
@@ -25,19 +25,25 @@ def verify(corpus: Place) -> int:
         The number of tiles.
 
     Raises:
-        CorpusError: a file is missing, changed or extra, or a count does not fit.
-        UnreadableImage: a packed image cannot be decoded.
+        CorpusError: no finished corpus is there, or it is of another schema version.
+        CorpusDamaged: a file is missing, changed or extra, a count does not fit, or a packed image
+            cannot be decoded.
     """
     manifest = read_manifest(corpus)
     for name, expected in manifest["files"].items():
         if not (corpus / name).is_file():
-            raise CorpusError(f"{corpus / name}: missing; rebuild the corpus with `make curate`")
+            raise CorpusDamaged(f"{corpus / name}: missing; rebuild the corpus with `make curate`")
         if checksum(corpus / name) != expected:
-            raise CorpusError(f"{corpus / name}: changed since it was written; rebuild the corpus")
+            raise CorpusDamaged(
+                f"{corpus / name}: changed since it was written; rebuild the corpus"
+            )
     opened = Corpus.open(corpus)
     kept = manifest["funnel"][-1]["kept"]
     if kept != len(opened):
-        raise CorpusError(f"{corpus}: {len(opened)} tiles, the funnel says {kept}")
+        raise CorpusDamaged(f"{corpus}: {len(opened)} tiles, the funnel says {kept}")
     for row in range(len(opened)):
-        opened.images([row])
+        try:
+            opened.images([row])
+        except UnreadableImage as error:
+            raise CorpusDamaged(f"{error}; rebuild the corpus") from error
     return len(opened)

@@ -73,6 +73,25 @@ def write_listing(dataset: Dataset, stages: Place, how: CurateHow) -> Listed:
         stages: folder of all stages.
         how: says how many files make a partition.
     """
+    listed, lines, cuts = _listed(dataset, stages, how)
+    for index, (start, stop) in enumerate(cuts):
+        target = listed.folder.part(index)
+        if not is_sound_table(target):
+            columns = zip(*lines[start:stop], strict=True)
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, LISTING_SCHEMA, strict=True)]
+            write_table(pa.table(arrays, schema=LISTING_SCHEMA), target)
+    return listed
+
+
+def look(dataset: Dataset, stages: Place, how: CurateHow) -> Listed:
+    """Tell what `write_listing` would write, and write nothing."""
+    return _listed(dataset, stages, how)[0]
+
+
+def _listed(
+    dataset: Dataset, stages: Place, how: CurateHow
+) -> tuple[Listed, list[_Line], list[tuple[int, int]]]:
+    """Name the listing; also its lines, and where they are cut into partitions."""
     digest = hashlib.blake2b(digest_size=16)
     lines = []
     for entry, line in zip(dataset.entries, _lines(dataset), strict=True):
@@ -80,21 +99,14 @@ def write_listing(dataset: Dataset, stages: Place, how: CurateHow) -> Listed:
         digest.update(repr((line, entry.size_bytes, entry.mtime_ns)).encode())
     cuts = _cuts([line[1] for line in lines], how.files_per_partition)
     content = fingerprint(VERSION, dataset.card.deciding(), digest.hexdigest())
-    folder = StageFolder.of(stages, "listing", VERSION, cuts, content)
-    for index, (start, stop) in enumerate(cuts):
-        target = folder.part(index)
-        if not is_sound_table(target):
-            columns = zip(*lines[start:stop], strict=True)
-            arrays = [pa.array(c, f.type) for c, f in zip(columns, LISTING_SCHEMA, strict=True)]
-            write_table(pa.table(arrays, schema=LISTING_SCHEMA), target)
-    size_bytes = sum(entry.size_bytes for entry in dataset.tree.files)
-    files = len(dataset.tree.files)
-    return Listed(
-        *(dataset.card, dataset.tree.storage, content, folder),
+    listed = Listed(
+        *(dataset.card, dataset.tree.storage, content),
+        folder=StageFolder.of(stages, "listing", VERSION, cuts, content),
         n_partitions=len(cuts),
-        n_files=files,
-        size_bytes=size_bytes,
+        n_files=len(dataset.tree.files),
+        size_bytes=sum(entry.size_bytes for entry in dataset.tree.files),
     )
+    return listed, lines, cuts
 
 
 def _cuts(sizes: list[int], files_per_partition: int) -> list[tuple[int, int]]:

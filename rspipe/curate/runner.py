@@ -13,30 +13,24 @@ import typer
 
 from rspipe.corpus.format import DATA, EXCLUSIONS, HITS, LEDGER, PICTURES, shard_name
 from rspipe.corpus.verify import checksum
-from rspipe.curate import exclude as exclude_stage
-from rspipe.curate import ingest as ingest_stage
 from rspipe.curate import leakage as leakage_stage
 from rspipe.curate import pack as pack_stage
 from rspipe.curate import pictures
-from rspipe.curate import screen as screen_stage
-from rspipe.curate import slice as slice_stage
 from rspipe.curate.config import CurateRecipe
 from rspipe.curate.datasets import iter_datasets
-from rspipe.curate.dedup import stage as dedup_stage
 from rspipe.curate.engine import Engine, Task, say_stage
 from rspipe.curate.ledger import LOST_SCHEMA, Counts, plan_ledger, write_ledger
 from rspipe.curate.listing import Listed, write_listing
 from rspipe.curate.lock import locked
 from rspipe.curate.matches import MarkItem, find_duplicates, find_leaks, mark_leaks
 from rspipe.curate.partition import Partition
+from rspipe.curate.planning import corpus_fingerprint, plan_matching, plan_measuring
 from rspipe.curate.publish import is_published, publish
 from rspipe.curate.receipt import Note, read_receipt
-from rspipe.curate.stage import StageFolder
 from rspipe.errors import DamagedTable
 from rspipe.io.places import Place, place
 from rspipe.io.tables import read_table, write_table
-from rspipe.recipe import fingerprint
-from rspipe.schema import HIT_SCHEMA, SCHEMA_VERSION
+from rspipe.schema import HIT_SCHEMA
 
 
 def curate(recipe: CurateRecipe) -> Place:
@@ -70,11 +64,11 @@ def _curate(recipe: CurateRecipe, engine: Engine) -> Place:
     listed = [write_listing(d, recipe.stages_folder, recipe.how) for d in iter_datasets(recipe)]
     files, size_mb = sum(d.n_files for d in listed), sum(d.size_bytes for d in listed) / 1e6
     typer.echo(f"  {len(listed)} data sets, {files:,} files, {size_mb:,.1f} MB")
-    corpus_fingerprint = _corpus_fingerprint(recipe, listed)
-    if is_published(recipe.corpus_folder, corpus_fingerprint):
+    known_as = corpus_fingerprint(recipe, listed)
+    if is_published(recipe.corpus_folder, known_as):
         typer.echo(f"  done before, nothing has changed ({time.monotonic() - started:.1f} s)")
         return recipe.corpus_folder
-    funnel = _build(recipe, listed, corpus_fingerprint, engine)
+    funnel = _build(recipe, listed, known_as, engine)
     _report_funnel(funnel)
     if not funnel[-1]["kept"]:
         typer.echo("  warning: no tile was kept; the reasons stand above and in the ledger")
@@ -83,7 +77,7 @@ def _curate(recipe: CurateRecipe, engine: Engine) -> Place:
 
 
 def _build(
-    recipe: CurateRecipe, listed: Sequence[Listed], corpus_fingerprint: str, engine: Engine
+    recipe: CurateRecipe, listed: Sequence[Listed], known_as: str, engine: Engine
 ) -> list[dict[str, Any]]:
     """Run the stages; returns the funnel."""
     storages = {d.card.name: d.storage for d in listed}
@@ -92,8 +86,8 @@ def _build(
     fates, hits = _match(recipe, tiles, sliced, engine)
     partitions = [Partition(*tables) for tables in zip(images, tiles, fates, strict=True)]
 
-    plans = recipe.stages_folder / f"plan-{corpus_fingerprint}"
-    folder = recipe.stages_folder / f"pack-{corpus_fingerprint}"
+    plans = recipe.stages_folder / f"plan-{known_as}"
+    folder = recipe.stages_folder / f"pack-{known_as}"
     shards = pack_stage.plan_shards(partitions, recipe.what.pack.shard_bytes)
     config, group_bytes = recipe.what.slice, recipe.what.pack.row_group_bytes
     packed = _write_files(
@@ -120,64 +114,34 @@ def _build(
 
     checksums = {name: note["sha256"] for name, note in (packed | ledger).items()}
     checksums |= {name: checksum(folder / name) for name in (HITS, EXCLUSIONS)}
-    return publish(recipe, folder, corpus_fingerprint, counts, dict(sorted(checksums.items())))
+    return publish(recipe, folder, known_as, counts, dict(sorted(checksums.items())))
 
 
 def _measure(
     recipe: CurateRecipe, listed: Sequence[Listed], engine: Engine
 ) -> tuple[list[Place], list[Place], str]:
-    """From ingest to screen: the tables of images and of tiles, and the latters' fingerprint.
-
-    Each data set has folders of its own: another one beside it changes nothing of its work.
-    """
-    what, stages = recipe.what, recipe.stages_folder
-    tasks: dict[str, list[Task]] = {"ingest": [], "exclude": [], "slice": [], "screen": []}
-    fingerprints = []
-    for d in listed:
-        name, cards, storages = d.card.name, {d.card.name: d.card}, {d.card.name: d.storage}
-        ingested = StageFolder.of(
-            stages, "ingest", ingest_stage.VERSION, None, d.folder.fingerprint
-        )
-        kept = StageFolder.of(
-            stages, "exclude", exclude_stage.VERSION, what.exclude, ingested.fingerprint
-        )
-        sliced = StageFolder.of(stages, "slice", slice_stage.VERSION, what.slice, kept.fingerprint)
-        screened = StageFolder.of(
-            stages, "screen", screen_stage.VERSION, what.screen, sliced.fingerprint
-        )
-        fingerprints.append(screened.fingerprint)
-        for i in range(d.n_partitions):
-            opened = ingest_stage.IngestItem(storages[name], d.card, d.folder.part(i))
-            tasks["ingest"].append(Task(ingest_stage.ingest, opened, ingested.part(i)))
-            looked_at = exclude_stage.ExcludeItem(ingested.part(i), cards, what.exclude)
-            tasks["exclude"].append(Task(exclude_stage.exclude, looked_at, kept.part(i)))
-            cut = slice_stage.SliceItem(kept.part(i), storages, cards, what.slice)
-            tasks["slice"].append(Task(slice_stage.slice_images, cut, sliced.part(i)))
-            judged = screen_stage.ScreenItem(sliced.part(i), what.screen)
-            tasks["screen"].append(Task(screen_stage.screen_part, judged, screened.part(i)))
+    """From ingest to screen: the tables of images and of tiles, and the latters' fingerprint."""
+    tasks, measured = plan_measuring(recipe, listed)
     for stage, todo in tasks.items():
         engine.run(stage, todo)
     images, tiles = ([task.target for task in tasks[stage]] for stage in ("exclude", "screen"))
-    return images, tiles, fingerprint(fingerprints)
+    return images, tiles, measured
 
 
 def _match(
-    recipe: CurateRecipe, tiles: Sequence[Place], source: str, engine: Engine
+    recipe: CurateRecipe, tiles: Sequence[Place], measured: str, engine: Engine
 ) -> tuple[list[Place], Place]:
     """Dedup and leakage: the tables of fates, and that of the hits."""
-    what, stages, scratch = recipe.what, recipe.stages_folder, recipe.cache_folder / "scratch"
-    deduped = StageFolder.of(stages, "dedup", dedup_stage.VERSION, what.dedup, source)
+    what, scratch = recipe.what, recipe.cache_folder / "scratch"
+    deduped, clean = plan_matching(recipe, measured)
     started = time.monotonic()
     if find_duplicates(tiles, what.dedup, deduped, scratch):
         say_stage("dedup", f"{len(tiles):,} partitions", started, deduped.path)
     order = range(len(tiles))
     fates = [deduped.part(i) for i in order]
 
-    alike = what.leakage.rules(what.dedup)
-    config = alike.model_dump()
-    clean = StageFolder.of(stages, "leakage", leakage_stage.VERSION, config, deduped.fingerprint)
     started, hits = time.monotonic(), clean.table("hits")
-    if find_leaks(tiles, fates, alike, hits, scratch):
+    if find_leaks(tiles, fates, what.leakage.rules(what.dedup), hits, scratch):
         say_stage("leakage", f"{len(tiles):,} partitions", started, clean.path)
     marked = [Task(mark_leaks, MarkItem(fates[i], hits), clean.part(i)) for i in order]
     engine.run("fates", marked)
@@ -217,15 +181,6 @@ def _write_lost(packed: dict[str, Note], target: Place) -> Place | None:
     columns = [pa.array(column, pa.string()) for column in zip(*lost, strict=True)]
     write_table(pa.table(columns, schema=LOST_SCHEMA), target)
     return target
-
-
-def _corpus_fingerprint(recipe: CurateRecipe, listed: Sequence[Listed]) -> str:
-    modules = (
-        *(ingest_stage, exclude_stage, slice_stage, screen_stage),
-        *(dedup_stage, leakage_stage, pack_stage),
-    )
-    versions = [SCHEMA_VERSION, *(module.VERSION for module in modules)]
-    return fingerprint(versions, recipe.what, [d.fingerprint for d in listed])
 
 
 def _report_funnel(funnel: list[dict[str, Any]]) -> None:

@@ -78,7 +78,7 @@ def evaluate(recipe: EvalRecipe) -> Path:
     check_protocols(recipe.what)
     device = pick_device(recipe.how.device)
     encoders = load_encoders(recipe, device)
-    contamination = Contamination(_contamination_sources(recipe))
+    contamination = Contamination(contamination_sources(recipe))
     store = CellStore(out / "cells")
     remove_partials(out)
     rows: list[EvalResult] = []
@@ -108,7 +108,7 @@ def judge(
     exposure: Exposure | None = None,
 ) -> list[EvalResult]:
     """Fill every cell of one benchmark; features are made only for encoders with open cells."""
-    cells = _cells(benchmark, encoders, recipe.what, device, exposure)
+    cells = plan_cells(benchmark, encoders, recipe.what, device, exposure)
     rows = {cell.fingerprint: store.load(cell.fingerprint) for cell in cells}
     still_open = [cell for cell in cells if rows[cell.fingerprint] is None]
     typer.echo(
@@ -238,13 +238,14 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _cells(
+def plan_cells(
     benchmark: Benchmark,
     encoders: Mapping[str, Judged],
     what: What,
     device: torch.device,
     exposure: Exposure | None,
 ) -> list[Cell]:
+    """Name every number to find on one benchmark."""
     protocols: tuple[str, ...] = getattr(what.protocols, benchmark.task)
     evaluators = [EVALUATORS[benchmark.task, name](what, device) for name in protocols]
     return [
@@ -361,7 +362,8 @@ def _scored_paths(found: Extraction, scores: Scores) -> list[str]:
     ]
 
 
-def _contamination_sources(recipe: EvalRecipe) -> tuple[str, ...]:
+def contamination_sources(recipe: EvalRecipe) -> tuple[str, ...]:
+    """Name the audits and corpora that tell which test images the encoder may have seen."""
     if recipe.contamination == "none":
         return ()
     if recipe.contamination == "auto":

@@ -55,6 +55,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     return state
 
 
+def newest_step(folder: Path) -> int:
+    """Say after how many steps the checkpoint was written that `last` points at; 0: none is."""
+    pointer = folder / _POINTER
+    return _step_of(Path(pointer.read_text().strip())) if pointer.is_file() else 0
+
+
 def write_aside(path: Path, text: str) -> None:
     """Replace a small file in one move, so that no reader sees half of it."""
     aside = path.with_name(path.name + ".tmp")

@@ -54,6 +54,16 @@ class RunFolder:
                 delete it, as hours of work may lie there.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        self.check()
+        if may_write:
+            write_aside(self.path / _RECIPE, yaml.safe_dump(self._note(), sort_keys=False))
+
+    def check(self) -> None:
+        """Refuse a folder that holds another run.
+
+        Raises:
+            RunError: saying what differs.
+        """
         note = self.path / _RECIPE
         if note.is_file():
             there = yaml.safe_load(note.read_text())
@@ -62,8 +72,6 @@ class RunFolder:
                     f"{self.path} holds another run ({self._difference(there)}); give this one "
                     "another name or out, or delete that folder"
                 )
-        if may_write:
-            write_aside(note, yaml.safe_dump(self._note(), sort_keys=False))
 
     def _note(self) -> dict[str, Any]:
         return {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rspipe.corpus.reader import Corpus
-from rspipe.errors import RunError
+from rspipe.errors import RunError, Stopped
 from rspipe.objectives import Step
 from rspipe.train.config import PretrainRecipe
 from rspipe.train.data import Batch
@@ -192,10 +192,11 @@ class Training:
         self._settle(0)
         run.save_checkpoint()
         run.world.leave(
-            RunError(
+            Stopped(
+                self.stop.signal_name,
                 f"stopped by {self.stop.signal_name or 'a signal to another process'} after step "
                 f"{run.done} of {run.what.steps}; checkpoint saved in {run.folder.checkpoints}; "
-                "the same command continues"
+                "the same command continues",
             )
         )
 

@@ -27,7 +27,7 @@ from rspipe.curate.dedup.stage import rows_by_part
 from rspipe.curate.dedup.tiles import Tiles, part_starts, read_tiles
 from rspipe.curate.dedup.verdict import judge
 from rspipe.curate.engine import Engine, Task
-from rspipe.curate.listing import write_listing
+from rspipe.curate.listing import Listed, write_listing
 from rspipe.curate.stage import StageFolder
 from rspipe.errors import RecipeError
 from rspipe.io.places import Place
@@ -110,10 +110,29 @@ def audit(targets: Sequence[str], against: Sequence[str], settings: SearchSettin
 
 def _measure(texts: Sequence[str], settings: SearchSettings, engine: Engine) -> _Measured:
     stages = settings.out / "stages"
-    targets = [open_target(text, settings.data, stages / "cache") for text in texts]
+    targets = open_targets(texts, settings)
+    listed = [write_listing(target.dataset, stages, settings.how) for target in targets]
+    tasks = plan_measuring(targets, listed, stages)
+    for stage, todo in tasks.items():
+        _run(stage, todo, settings.how, engine)
+    return _read(targets, [task.target for task in tasks["measure"]], settings)
+
+
+def open_targets(texts: Sequence[str], settings: SearchSettings) -> list[Target]:
+    """Find and list what a user names.
+
+    Raises:
+        RecipeError: something of it is not there.
+    """
+    return [open_target(text, settings.data, settings.out / "stages" / "cache") for text in texts]
+
+
+def plan_measuring(
+    targets: Sequence[Target], listed: Sequence[Listed], stages: Path
+) -> dict[str, list[Task]]:
+    """Plan what has to be opened and measured: tasks by stage."""
     tasks: dict[str, list[Task]] = {"ingest": [], "measure": []}
-    for target in targets:
-        d = write_listing(target.dataset, stages, settings.how)
+    for target, d in zip(targets, listed, strict=True):
         ingested = StageFolder.of(
             stages, "ingest", ingest_stage.VERSION, None, d.folder.fingerprint
         )
@@ -125,9 +144,7 @@ def _measure(texts: Sequence[str], settings: SearchSettings, engine: Engine) -> 
             tasks["ingest"].append(Task(ingest_stage.ingest, opened, ingested.part(i)))
             item = measured.MeasureItem(ingested.part(i), d.storage, target.split)
             tasks["measure"].append(Task(measured.measure_images, item, done.part(i)))
-    for stage, todo in tasks.items():
-        _run(stage, todo, settings.how, engine)
-    return _read(targets, [task.target for task in tasks["measure"]], settings)
+    return tasks
 
 
 def _run(stage: str, tasks: Sequence[Task], how: CurateHow, engine: Engine) -> None:

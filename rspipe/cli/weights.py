@@ -1,12 +1,14 @@
 """`rspipe weights …`: look into a checkpoint, bring it in, give an encoder to others."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rspipe.cli.exits import BAD_INPUT, MISSING, USAGE
+from rspipe.cli.guide import Guide, new_app, verb
+from rspipe.cli.output import Json, emit
 from rspipe.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -14,9 +16,7 @@ if TYPE_CHECKING:
     from rspipe.models.encoder import Encoder
     from rspipe.models.weights import LoadReport
 
-weights_app = typer.Typer(
-    help="Look into a checkpoint, import it, export an encoder.", no_args_is_help=True
-)
+weights_app = new_app("Weights: show, import, export.")
 
 Source = Annotated[
     Path,
@@ -25,23 +25,32 @@ Source = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="A folder that does not exist yet.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Under = Annotated[
     str | None, typer.Option("--under", help="The table of a .pth file, e.g. model_ema.")
 ]
 Numbers = Annotated[str | None, typer.Option(help="Per band, of values 0..1: 0.485,0.456,0.406")]
 
 
-@weights_app.command("show")
+_SHOW = Guide(
+    reads="FILE",
+    writes="nothing",
+    examples=("rspipe weights show data/runs/demo", "rspipe weights show mae.pth --json"),
+    codes=(USAGE, MISSING, BAD_INPUT),
+)
+
+
+@verb(weights_app, "show", _SHOW)
 def weights_show(source: Source, under: Under = None, as_json: Json = False) -> None:
-    """Say whose layout it is, what becomes of every key, the encoder's shape, and the hash."""
+    """Say whose weights these are, and whether they fit.
+
+    Layout, what becomes of every key, the encoder's shape, and the hash of the file.
+    """
     from rspipe.models.checkpoint import open_checkpoint, sha256_of
 
     checkpoint = open_checkpoint(source, under)
     shape, hashes = _shape(checkpoint), sha256_of(source)
     if as_json:
-        known = {"shape": shape, "report": checkpoint.report.as_dict(), "sha256": hashes}
-        typer.echo(json.dumps(known, indent=2))
+        emit({"shape": shape, "report": checkpoint.report.as_dict(), "sha256": hashes})
         return
     for name, digest in hashes.items():
         typer.echo(f"sha256 of {name}: {digest}")
@@ -50,7 +59,18 @@ def weights_show(source: Source, under: Under = None, as_json: Json = False) -> 
     _tell(checkpoint.report)
 
 
-@weights_app.command("import")
+_IMPORT = Guide(
+    reads="FILE",
+    writes="OUT: encoder.safetensors, encoder.json, and import.json: where it comes from",
+    examples=(
+        "rspipe weights import mae.pth data/encoders/mae --heads 12",
+        "rspipe weights import selective_mae.pth data/encoders/448 --heads 12 --img-px 448",
+    ),
+    codes=(USAGE, MISSING, BAD_INPUT),
+)
+
+
+@verb(weights_app, "import", _IMPORT)
 def weights_import(
     source: Source,
     out: Out,
@@ -80,7 +100,10 @@ def weights_import(
     under: Under = None,
     as_json: Json = False,
 ) -> None:
-    """Make the encoder folder that `rspipe eval` reads; what it cannot know it asks for."""
+    """Make the encoder folder that `rspipe eval` reads.
+
+    What a file cannot tell (heads, mean and spread of the bands) is asked for.
+    """
     from rspipe.models.importing import ImportRules, import_encoder
     from rspipe.models.origin import note_import
 
@@ -104,14 +127,28 @@ def weights_import(
     _told(encoder, out, as_json=as_json)
 
 
-@weights_app.command("export")
+_EXPORT = Guide(
+    reads="RUN",
+    writes="OUT: what timm or Hugging Face read",
+    examples=(
+        "rspipe weights export data/runs/demo data/exported/timm --format timm",
+        "rspipe weights export data/runs/demo data/exported/hub --format hugging_face",
+    ),
+    codes=(USAGE, MISSING, BAD_INPUT),
+)
+
+
+@verb(weights_app, "export", _EXPORT)
 def weights_export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, an encoder, a hub's folder.")],
     out: Out,
     form: Annotated[Literal["timm", "hugging_face"], typer.Option("--format")],
     as_json: Json = False,
 ) -> None:
-    """Write what timm, transformers and the hub read; features are compared when it is read."""
+    """Write what timm, transformers and the hub read.
+
+    What was written is read again, and its features compared.
+    """
     from rspipe.models.hub import export_to_hub
     from rspipe.models.importing import import_encoder
     from rspipe.models.origin import read_origin
@@ -140,8 +177,7 @@ def _told(encoder: "Encoder", out: Path, *, as_json: bool) -> None:
     report = encoder.report
     if as_json:
         config = encoder.config.model_dump(mode="json")
-        known = {"out": str(out), "config": config, "report": report and report.as_dict()}
-        typer.echo(json.dumps(known, indent=2))
+        emit({"out": str(out), "config": config, "report": report and report.as_dict()})
         return
     if report is not None:
         _tell(report)

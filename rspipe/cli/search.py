@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from rspipe.cli.completion import corpora
+from rspipe.cli.exits import BAD_INPUT, FOUND, INTERRUPTED, USAGE
+from rspipe.cli.guide import Guide, verb
+from rspipe.cli.output import DryRun, Json, emit, emit_preview, told_aside
+
+if TYPE_CHECKING:
+    from rspipe.curate.audit.search import SearchSettings
+    from rspipe.curate.audit.summary import Counted
+    from rspipe.curate.config import DedupConfig
+
 Targets = Annotated[
     list[str],
     typer.Argument(
-        metavar="TARGET...",
+        metavar="TARGET",
         help="Folders, archives, Parquet or WebDataset files, URLs, catalog names; "
         "TARGET::train is one split.",
+        autocompletion=corpora,
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for pairs, clusters and the gallery.")]
@@ -55,6 +66,27 @@ def repeated(args: Sequence[str], option: str) -> list[str]:
     return done
 
 
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    verb(app, "duplicates", _DUPLICATES)(duplicates)
+    verb(app, "audit", _AUDIT, cls=SeveralAgainst)(audit)
+
+
+_WRITES = "OUT: pairs.parquet, clusters.parquet, files.parquet, summary.json, gallery.html, stages/"
+_CODES = (FOUND, USAGE, BAD_INPUT, INTERRUPTED)
+
+_DUPLICATES = Guide(
+    reads="every picture of the targets, once: what was measured before is taken from OUT/stages",
+    writes=_WRITES,
+    examples=(
+        "rspipe duplicates data/demo/native/demo_chips --out data/copies --dry-run",
+        "rspipe duplicates data/demo/native/demo_chips --out data/copies",
+        "rspipe duplicates photos.zip more/ --out data/copies --json --fail-on-hit",
+    ),
+    codes=_CODES,
+)
+
+
 def duplicates(
     targets: Targets,
     out: Out,
@@ -64,14 +96,42 @@ def duplicates(
     orientations: Turned = True,
     workers: Workers = 0,
     fail_on_hit: Fail = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
-    """Find the pictures that are the same: by bytes, by pixels, or nearly, in all 8 turns."""
-    from rspipe.curate.audit import search
+    """Find the pictures that are the same.
+
+    By bytes, by pixels, or nearly, in all 8 flips and quarter turns.
+    JSON: the summary that stands in OUT/summary.json, and the gallery's place.
+    """
     from rspipe.curate.config import DedupConfig
 
     rules = DedupConfig()
     settings = _settings(rules, out, data, max_hamming_bits, min_similarity, orientations, workers)
-    _finish(search.duplicates(targets, settings).duplicates, out, fail_on_hit)
+    if dry_run:
+        from rspipe.curate.audit.preview import preview
+
+        emit_preview(lambda: preview(targets, (), settings), as_json=as_json)
+        return
+    from rspipe.curate.audit import search
+
+    with told_aside(as_json):
+        found = search.duplicates(targets, settings)
+    _finish(found, out, fail_on_hit=fail_on_hit, as_json=as_json)
+
+
+_AUDIT = Guide(
+    reads="every picture of targets and benchmarks, once: what was measured before is taken from "
+    "OUT/stages",
+    writes=_WRITES,
+    examples=(
+        "rspipe audit data/demo/native/demo_chips --against data/demo/native/demo_landcover "
+        "--out data/audit",
+        "rspipe audit data/corpus/demo --against dior dota --data /datasets --out data/audit",
+        "rspipe audit train.zip --against test.zip --out data/audit --json --fail-on-hit",
+    ),
+    codes=_CODES,
+)
 
 
 def audit(
@@ -86,31 +146,39 @@ def audit(
     orientations: Turned = True,
     workers: Workers = 0,
     fail_on_hit: Fail = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
-    """Find benchmark pictures in TARGET: what a model trained on it has seen of the test."""
-    from rspipe.curate.audit import search
+    """Find the pictures of benchmarks in TARGET.
+
+    That is what a model trained on TARGET has seen of the test.
+    JSON: the summary that stands in OUT/summary.json, and the gallery's place.
+    """
     from rspipe.curate.config import DedupConfig, LeakageConfig
 
     rules = LeakageConfig().rules(DedupConfig())
     settings = _settings(rules, out, data, max_hamming_bits, min_similarity, orientations, workers)
-    _finish(search.audit(targets, against, settings).duplicates, out, fail_on_hit)
+    if dry_run:
+        from rspipe.curate.audit.preview import preview
 
+        emit_preview(lambda: preview(targets, against, settings), as_json=as_json)
+        return
+    from rspipe.curate.audit import search
 
-def register(app: typer.Typer) -> None:
-    """Add the two verbs to the command line."""
-    app.command("duplicates")(duplicates)
-    app.command("audit", cls=SeveralAgainst)(audit)
+    with told_aside(as_json):
+        found = search.audit(targets, against, settings)
+    _finish(found, out, fail_on_hit=fail_on_hit, as_json=as_json)
 
 
 def _settings(
-    default: Any,
+    default: "DedupConfig",
     out: Path,
     data: Path | None,
     max_hamming_bits: int,
     min_similarity: float | None,
     orientations: bool,
     workers: int,
-) -> Any:
+) -> "SearchSettings":
     from rspipe.curate.audit.search import SearchSettings
     from rspipe.curate.config import CurateHow
 
@@ -124,9 +192,13 @@ def _settings(
     return SearchSettings(out, data, match, CurateHow(workers=workers, dashboard=False))
 
 
-def _finish(found: int, out: Path, fail_on_hit: bool) -> None:
+def _finish(found: "Counted", out: Path, *, fail_on_hit: bool, as_json: bool) -> None:
     from rspipe.report.gallery import build_gallery
 
-    typer.echo(f"look at {build_gallery(out)}")
-    if fail_on_hit and found:
-        raise typer.Exit(1)
+    gallery = build_gallery(out)
+    if as_json:
+        emit(found.summary | {"duplicate_pairs": found.duplicates, "gallery": str(gallery)})
+    else:
+        typer.echo(f"look at {gallery}")
+    if fail_on_hit and found.duplicates:
+        raise typer.Exit(FOUND)

@@ -1,0 +1,5 @@
+"""`python -m rspipe` is `rspipe`."""
+
+from rspipe.cli.program import main
+
+main()

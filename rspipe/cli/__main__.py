@@ -1,0 +1,5 @@
+"""`python -m rspipe.cli`, as `torchrun` starts it."""
+
+from rspipe.cli.program import main
+
+main()
