@@ -2,8 +2,8 @@
 
 One file per group of verbs: `flow` (curate, pretrain, eval, compare, report), `search` (duplicates,
 audit), `corpus`, `catalog`, `weights`, `start` (init, doctor). `guide` adds a verb with what its
-help says, `output` keeps stdout clean for programs, `exits` lists the exit codes, `program` puts all
-together.
+help says, `output` keeps stdout clean for programs, `exits` lists the exit codes, `program` puts
+all together.
 """
 
 from rspipe.cli.program import app, main

@@ -10,8 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rspipe import errors
-from rspipe.cli import exits
-from rspipe.cli import program
+from rspipe.cli import exits, program
 from rspipe.cli.program import app, main
 from rspipe.errors import CorpusError, Interrupted, RspipeError, Stopped
 
