@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from rspipe.evaluate.average_precision import FoundBoxes, TrueBoxes
-from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
+from rspipe.evaluate.base import Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.blobs import BlobFinder, Example
-from rspipe.evaluate.box_kinds import BoxKind, HorizontalBoxes, OrientedBoxes, example
+from rspipe.evaluate.box_kinds import BoxKind, HorizontalBoxes, OrientedBoxes
 from rspipe.evaluate.config import Blobs, What
 from rspipe.evaluate.detector_tuning.images import BenchmarkImages
 from rspipe.evaluate.detector_tuning.pictures import Rgb
@@ -59,10 +59,8 @@ class BlobDetection:
         scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
         scores.extra["n_detections"] = sum(len(one.boxes) for one in found_boxes)
         scores.unreadable.update(images.faults)
-        scores.examples.extend(
-            example(self.boxes, benchmark.records[i].source_path, true, told, benchmark.classes)
-            for i, true, told in rows[:N_EXAMPLES]
-        )
+        paths = [benchmark.records[row[0]].source_path for row in rows]
+        self.boxes.keep_examples(scores, paths, truth, found_boxes, benchmark.classes)
         return scores
 
     def _fit(self, images: BenchmarkImages, fold: Fold) -> tuple[BlobFinder, dict[int, np.ndarray]]:

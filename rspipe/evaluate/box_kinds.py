@@ -4,7 +4,7 @@ Protocols that find the same kind of box share one of these, so that their score
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torchvision.ops import batched_nms
 
 from rspipe.evaluate.average_precision import MEASURES, BoxAP, FoundBoxes, TrueBoxes
+from rspipe.evaluate.average_precision.measures import Kind
 from rspipe.evaluate.base import Scores
 from rspipe.evaluate.boxes.corners import from_horizontal, hulls, to_corners
 from rspipe.evaluate.boxes.suppression import rotated_nms
@@ -24,18 +25,19 @@ from rspipe.evaluate.detection import (
     described,
     true_boxes,
 )
+from rspipe.evaluate.detection_examples import note_detections
 from rspipe.evaluate.oriented.pictures import oriented_truth
 from rspipe.evaluate.uncertainty import bootstrap
 from rspipe.schema import ImageRecord
 
 ORIENTED_MEASURES = ("AP50_voc07", "AP50_area", "AP75_voc07", "AP50_coco", "AP_coco")
 """Headline first."""
-_SHOWN = 20
 
 
 class BoxKind(ABC):
     """One kind of box."""
 
+    name: ClassVar[Kind]
     metric: ClassVar[str]
     convention: ClassVar[str]
 
@@ -79,10 +81,24 @@ class BoxKind(ABC):
     ) -> list[dict[str, Any]]:
         """Describe boxes for pictures: `label`, `box` x0, y0, x1, y1, and what else there is."""
 
+    def keep_examples(
+        self,
+        scores: Scores,
+        paths: Sequence[str],
+        truth: Sequence[TrueBoxes],
+        found: Sequence[FoundBoxes],
+        classes: tuple[str, ...],
+    ) -> None:
+        """Keep the score of every test image, and the detections of the best and the worst."""
+        note_detections(
+            scores, paths, truth, found, self.name, lambda boxes: self.described(boxes, classes)
+        )
+
 
 class HorizontalBoxes(BoxKind):
     """Scored as COCO does. Oriented boxes become the rectangles around them."""
 
+    name: ClassVar[Kind] = "horizontal"
     metric: ClassVar[str] = COCO_MEASURES[0]
     convention: ClassVar[str] = COCO_CONVENTION
 
@@ -134,6 +150,7 @@ class HorizontalBoxes(BoxKind):
 class OrientedBoxes(BoxKind):
     """Scored as mmrotate scores DIOR-R. Horizontal boxes of a data set stand at θ = 0."""
 
+    name: ClassVar[Kind] = "oriented"
     metric: ClassVar[str] = ORIENTED_MEASURES[0]
     convention: ClassVar[str] = (
         f"{MEASURES[ORIENTED_MEASURES[0]].convention('oriented')}; exact float64 overlaps, at most "
@@ -200,18 +217,3 @@ class OrientedBoxes(BoxKind):
                 boxes.labels, hulls(oriented), to_corners(oriented), strict=True
             )
         ]
-
-
-def example(
-    kind: BoxKind, path: str, truth: TrueBoxes, found: FoundBoxes, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """Describe a test image for the report: the truth and the best twenty detections."""
-    best = found.chosen(np.arange(min(len(found.scores), _SHOWN)))
-    return {
-        "path": path,
-        "truth": kind.described(truth, classes),
-        "found": [
-            {**one, "score": round(float(score), 4)}
-            for one, score in zip(kind.described(best, classes), best.scores, strict=True)
-        ],
-    }

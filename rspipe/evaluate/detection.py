@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int
 
 from rspipe.evaluate.average_precision import CocoAP, FoundBoxes, TrueBoxes
-from rspipe.evaluate.base import N_EXAMPLES, Scores
+from rspipe.evaluate.base import Scores
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import LinearDetector, What
+from rspipe.evaluate.detection_examples import note_detections
 from rspipe.evaluate.detector import UPSCALE, DenseHead, Objects, detect, fit_head
 from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.features import Features
@@ -72,9 +73,13 @@ class DenseDetection:
         scores = coco_scores([truth[i] for i in tested], found, benchmark.classes, self.what)
         scores.extra["n_objects"] = int(sum((~truth[i].difficult).sum() for i in tested))
         scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
-        scores.examples.extend(
-            _example(benchmark, benchmark.records[i], truth[i], boxes)
-            for i, boxes in list(zip(tested, found, strict=True))[:N_EXAMPLES]
+        note_detections(
+            scores,
+            benchmark.tested_paths(),
+            [truth[i] for i in tested],
+            found,
+            "horizontal",
+            lambda boxes: described(boxes, benchmark.classes),
         )
         return scores
 
@@ -127,21 +132,6 @@ def to_locations(truth: TrueBoxes, unit: Float[np.ndarray, " 4"]) -> Objects:
         torch.from_numpy(truth.boxes[learned] / unit).float(),
         torch.from_numpy(truth.labels[learned]),
     )
-
-
-def _example(
-    benchmark: Benchmark, record: ImageRecord, truth: TrueBoxes, found: FoundBoxes
-) -> dict[str, Any]:
-    """Boxes x0, y0, x1, y1 in pixels of the published image; the best twenty detections."""
-    told = described(found, benchmark.classes)
-    return {
-        "path": record.source_path,
-        "truth": described(truth, benchmark.classes),
-        "found": [
-            {**one, "score": round(float(score), 4)}
-            for one, score in list(zip(told, found.scores, strict=True))[:20]
-        ],
-    }
 
 
 def described(boxes: TrueBoxes | FoundBoxes, classes: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -11,9 +11,10 @@ from jaxtyping import Int
 from tqdm import tqdm
 
 from rspipe.errors import RecipeError
-from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
+from rspipe.evaluate.base import Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning, What
+from rspipe.evaluate.extremes import Extremes
 from rspipe.evaluate.masks import IGNORE, ClassMask
 from rspipe.evaluate.segment.crops import Crop, Rgb, draw_crop
 from rspipe.evaluate.segment.floors import ColourTable
@@ -25,7 +26,14 @@ from rspipe.evaluate.segment.model import (
     upernet_segmenter,
 )
 from rspipe.evaluate.segment.pixels import LabelledPixels, Pair
-from rspipe.evaluate.segment.scores import by_group, count_pixels, plain_scores, score
+from rspipe.evaluate.segment.scores import (
+    IMAGE_MIOU,
+    by_group,
+    count_pixels,
+    image_miou,
+    plain_scores,
+    score,
+)
 from rspipe.evaluate.segment.sliding import slide
 from rspipe.evaluate.segment.submission import write_submission
 from rspipe.evaluate.segment.training import normalised, train_segmenter
@@ -226,14 +234,13 @@ class UPerNetSegmentation(_Segmentation):
 
 
 class _Tally:
-    """What the scored images add up to, and the first few of them as examples."""
+    """What the scored images add up to, and the best and the worst of them as examples."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
         self.counts: list[Int[np.ndarray, "K K"]] = []
         self.paths: list[str] = []
-        self.arrays: dict[str, np.ndarray] = {}
-        self.examples: list[dict[str, Any]] = []
+        self.extremes = Extremes[tuple[ImageRecord, ClassMask, ClassMask]]()
         self.pixels = 0
         self.ignored = 0
         K = len(classes)
@@ -241,17 +248,13 @@ class _Tally:
 
     def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
         """Count an image."""
-        self.counts.append(count_pixels(guess, truth, len(self.classes)))
+        counts = count_pixels(guess, truth, len(self.classes))
+        self.counts.append(counts)
         self.paths.append(record.source_path)
+        things = int(counts.any(axis=1).sum())
+        self.extremes.add(image_miou(counts), things, (record, guess, truth))
         self.pixels += truth.size
         self.ignored += int((truth == IGNORE).sum())
-        place = len(self.examples)
-        if place < N_EXAMPLES:
-            self.arrays[f"predicted_{place}"] = guess
-            self.arrays[f"truth_{place}"] = truth
-            self.examples.append(
-                {"path": record.source_path, "mask_path": record.annotation.mask_path}
-            )
 
     def add_floors(self, colours: ColourTable, pair: Pair) -> None:
         """Count what one class everywhere, and colour alone, make of the image."""
@@ -270,8 +273,20 @@ class _Tally:
         scores.extra["floors"] = {name: plain_scores(n) for name, n in self.floors.items()}
         if groups:
             scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
-        scores.arrays.update(self.arrays)
-        scores.examples.extend(self.examples)
+        scores.arrays["paths"] = np.array(self.paths)
+        scores.arrays["image_score"] = np.array([image_miou(n) for n in counts], np.float32)
+        scores.extra["image_score"] = IMAGE_MIOU
+        for place, end in enumerate(self.extremes.shown()):
+            record, guess, truth = end.value
+            scores.arrays.update({f"predicted_{place}": guess, f"truth_{place}": truth})
+            scores.examples.append(
+                {
+                    "path": record.source_path,
+                    "mask_path": record.annotation.mask_path,
+                    "rank": end.rank,
+                    "score": round(end.score, 6),
+                }
+            )
         return scores
 
 

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from rspipe.report.scores import Lines, Row
 
+_NOTHING = Markup("")
 NO_REASON = "not said; compare split, protocol and metric before the numbers"
 
 
@@ -43,6 +46,10 @@ class Printed:
     """Why it does not compare."""
     ours: tuple[tuple[str, str, float], ...]
     """Protocol, encoder, value."""
+    is_headline: bool = False
+    """Whether its metric is the headline of a score of the benchmark."""
+    drawing: Markup = _NOTHING
+    """Its mark on the axis of the scores."""
 
 
 def floors_of(done: Sequence[Row]) -> tuple[Floor, ...]:
@@ -71,6 +78,10 @@ def printed_of(recipe: Mapping[str, Any], done: Sequence[Row]) -> tuple[Printed,
             source=one["source"],
             reason=one.get("note") or NO_REASON,
             ours=tuple(_ours(one, done)),
+            is_headline=any(
+                (row["benchmark"], row["metric"]) == (one["benchmark"], one["metric"])
+                for row in done
+            ),
         )
         for one in recipe.get("published") or ()
     )

@@ -39,6 +39,12 @@ class Example:
     is_mask: bool = False
     overlay: Markup = _NO_BOXES
     """Boxes."""
+    rank: str | None = None
+    """`best` or `worst` of the test images; None in older cells, whose examples were the first."""
+    score: float | None = None
+    """Of the image alone, 0..1."""
+    counted: tuple[int, int] | None = None
+    """Right detections, of how many objects."""
     confidence: float | None = None
     """How sure a protocol is of the class it names, 0..1; None where it does not say."""
     attention: tuple[Attention, ...] = ()
@@ -104,9 +110,18 @@ def _example(
             mask_uri(arrays[f"{kind}_{index}"], n_classes, _SIDE_PX)
             for kind in ("truth", "predicted")
         )
-        return Example(path, picture, truth, found, is_mask=True)
+        return Example(
+            path, picture, truth, found, True, rank=note.get("rank"), score=note.get("score")
+        )
     if "found" in note:
-        return Example(path, picture, overlay=_boxes(note, pixels))
+        return Example(
+            path,
+            picture,
+            overlay=_boxes(note, pixels),
+            rank=note.get("rank"),
+            score=note.get("score"),
+            counted=_counted(note),
+        )
     truth, found = str(note.get("truth")), str(note.get("predicted"))
     return Example(path, picture, truth, found, attention=attention_of(arrays, index))
 
@@ -117,11 +132,21 @@ def _find(root: Path | None, path: str) -> Pixels | None:
     return read_picture(root / path)
 
 
+def _counted(note: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many of the best detections are right; older cells did not match them."""
+    if "n_objects" not in note:
+        return None
+    return sum(one.get("right") is True for one in note["found"]), int(note["n_objects"])
+
+
 def _boxes(note: Mapping[str, Any], pixels: Pixels | None) -> Markup:
     """Draw the true boxes, and as many of the best found ones."""
     truth = [_outline(one) for one in note["truth"]]
-    best = sorted(note["found"], key=lambda one: -one["score"])[: max(len(truth), 1)]
-    found = [(_outline(one), f"{one['label']} {one['score']:.2f}") for one in best]
+    most = note.get("n_objects", max(len(truth), 1))
+    best = sorted(note["found"], key=lambda one: -one["score"])[:most]
+    found = [
+        (_outline(one), f"{one['label']} {one['score']:.2f}", one.get("right")) for one in best
+    ]
     hulls = [np.array(one["box"], np.float64) for one in [*note["truth"], *best]]
     if pixels is not None:
         height, width = pixels.shape[:2]

@@ -101,32 +101,38 @@ def world_map(footprints: Mapping[str, Floats]) -> Markup:
 
 
 def interval(
-    scores: Sequence[tuple[str, float, float, float]],
-    axis: tuple[float, float],
-    looks: Mapping[str, str],
+    score: tuple[str, float, float, float], axis: tuple[float, float], look: str
 ) -> Markup:
-    """Draw (name, value, low, high) as dots with whiskers, one above the other.
+    """Draw (name, value, low, high) as a dot with whiskers.
 
     Args:
-        scores: at least one.
+        score: of one encoder.
         axis: its ends.
-        looks: class of each name in the page's style.
+        look: the encoder's class in the page's style.
     """
-    height = 12 * len(scores) + 8
-    x = Scale(*axis, 6, 214)
-    title = "; ".join(f"{n} {v:.3f} [{low:.3f}, {high:.3f}]" for n, v, low, high in scores)
-    canvas = Canvas(220, height, title)
-    for tick in x.ticks(4):
-        canvas.add("line", x1=x(tick), x2=x(tick), y1=0, y2=height, class_="grid")
-    for index, (name, value, low, high) in enumerate(scores):
-        y = 10 + 12 * index
-        canvas.add("line", x1=x(low), x2=x(high), y1=y, y2=y, class_=f"whisker {looks[name]}")
-        for end in (low, high):
-            canvas.add(
-                "line", x1=x(end), x2=x(end), y1=y - 3, y2=y + 3, class_=f"whisker {looks[name]}"
-            )
-        canvas.add("circle", cx=x(value), cy=y, r=4, class_=f"dot {looks[name]}")
+    name, value, low, high = score
+    canvas, x = _lane(f"{name} {value:.3f} [{low:.3f}, {high:.3f}]", axis)
+    canvas.add("line", x1=x(low), x2=x(high), y1=10, y2=10, class_=f"whisker {look}")
+    for end in (low, high):
+        canvas.add("line", x1=x(end), x2=x(end), y1=7, y2=13, class_=f"whisker {look}")
+    canvas.add("circle", cx=x(value), cy=10, r=4.5, class_=f"dot {look}")
     return canvas.render()
+
+
+def mark(name: str, value: float, axis: tuple[float, float]) -> Markup:
+    """Draw a value that is given without an interval, as an open diamond."""
+    canvas, x = _lane(f"{name} {value:.4f}", axis)
+    corners = ((x(value) + dx, 10 + dy) for dx, dy in ((-5, 0), (0, 5), (5, 0), (0, -5)))
+    canvas.add("polygon", points=" ".join(f"{number(a)},{b}" for a, b in corners), class_="diamond")
+    return canvas.render()
+
+
+def _lane(title: str, axis: tuple[float, float]) -> tuple[Canvas, Scale]:
+    x = Scale(*axis, 6, 214)
+    canvas = Canvas(220, 20, title)
+    for tick in x.ticks(4):
+        canvas.add("line", x1=x(tick), x2=x(tick), y1=0, y2=20, class_="grid")
+    return canvas, x
 
 
 def interval_axis(axis: tuple[float, float]) -> Markup:
@@ -167,18 +173,21 @@ def heatmap(counts: NDArray[np.int64], names: Sequence[str]) -> Markup:
 
 
 def boxes(
-    size: tuple[float, float], truth: Sequence[Floats], found: Sequence[tuple[Floats, str]]
+    size: tuple[float, float],
+    truth: Sequence[Floats],
+    found: Sequence[tuple[Floats, str, bool | None]],
 ) -> Markup:
     """Draw object boxes over a picture of (width, height) pixels.
 
     Args:
         size: of the picture.
         truth: boxes x0, y0, x1, y1, or four corners x, y in turn.
-        found: likewise, with what is said of each.
+        found: likewise, with what is said of each and whether it is right, where that is known.
     """
     canvas = Canvas(*size, f"{len(truth)} true boxes, {len(found)} found")
-    for box, name in found:
-        _outline(canvas, box, "found", name)
+    for box, name, is_right in found:
+        kind = "found" if is_right is None else "found right" if is_right else "found wrong"
+        _outline(canvas, box, kind, name)
     for box in truth:
         _outline(canvas, box, "truth", "truth")
     return canvas.render()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rspipe.io.tables import read_json
 from rspipe.report import figures
 from rspipe.report.comparisons import Floor, Group, Printed, floors_of, groups_of, printed_of
 from rspipe.report.confident import Confident, confident_of
+from rspipe.report.conventions import Convention, conventions_of
 from rspipe.report.curve_figures import label_curves, precision_curves
 from rspipe.report.examples import Example, Swatch, read_examples
 from rspipe.report.provenance import Judged, judged_of
@@ -77,7 +78,10 @@ class ScoreRow:
     n_leaked: int | None
     clean: Mapping[str, Score]
     """The scores without the leaked images."""
-    drawing: Markup
+    drawings: Mapping[str, Markup]
+    """The interval of each encoder, all on one axis."""
+    is_last: bool
+    """Whether the benchmark's published figures follow."""
 
     @property
     def pair(self) -> tuple[Score, Score] | None:
@@ -129,6 +133,8 @@ class Detail:
     confusion: Markup
     examples: tuple[Example, ...]
     legend: tuple[Swatch, ...]
+    image_score: str | None
+    """What the score of a single image is."""
     confident: Confident
     confidence: str | None
     """What says how sure a prediction is."""
@@ -143,15 +149,16 @@ class ResultsSection:
     """Class of each encoder in the page's style."""
     rows: tuple[ScoreRow, ...]
     axis: Markup
-    footnotes: tuple[tuple[str, str], ...]
-    """Metric and convention; a row's `footnote` counts from 1."""
+    conventions: tuple[Convention, ...]
+    """Of the metrics; a row's `footnote` is a number in them."""
     skipped: tuple[Row, ...]
     details: tuple[Detail, ...]
     verdicts: Mapping[str, int]
     headline: ScoreRow | None
     floors: tuple[Floor, ...]
     groups: tuple[Group, ...]
-    printed: tuple[Printed, ...]
+    printed: Mapping[str, tuple[Printed, ...]]
+    """Published figures by benchmark."""
     judged: tuple[Judged, ...]
 
 
@@ -159,25 +166,30 @@ def describe_results(results: Results) -> ResultsSection:
     """Lay the rows of `results.json` out as tables and drawings."""
     done = [row for row in results.rows if row["status"] == "done"]
     footnotes = list(dict.fromkeys((str(r["metric"]), str(r["convention"] or "")) for r in done))
-    axis = _axis(done)
+    recipe = results.manifest.get("recipe") or {}
+    printed = printed_of(recipe, done)
+    axis = _axis(done, printed)
     encoders = encoders_of(done)
     looks, every = looks_of(encoders), _lines(done)
-    rows = tuple(_score_row(lines, footnotes, axis, looks) for lines in every)
-    recipe = results.manifest.get("recipe") or {}
+    last = {str(next(iter(lines.values()))["benchmark"]): lines for lines in every}
+    rows = tuple(
+        _score_row(lines, footnotes, axis, looks, any(lines is one for one in last.values()))
+        for lines in every
+    )
     verdicts = [row.verdict for row in rows]
     return ResultsSection(
         encoders=encoders,
         looks=looks,
         rows=rows,
         axis=figures.interval_axis(axis),
-        footnotes=tuple(footnotes),
+        conventions=conventions_of(footnotes),
         skipped=tuple(row for row in results.rows if row["status"] != "done"),
         details=tuple(_detail(lines, results, looks) for lines in every),
         verdicts={name: verdicts.count(name) for name in ("better", "overlap", "worse")},
         headline=_headline(rows),
         floors=floors_of(done),
         groups=groups_of(every),
-        printed=printed_of(recipe, done),
+        printed=_by_benchmark(printed, axis),
         judged=judged_of(recipe, done),
     )
 
@@ -191,9 +203,10 @@ def _lines(done: Sequence[Row]) -> list[dict[str, Row]]:
     return list(lines.values())
 
 
-def _axis(done: Sequence[Row]) -> tuple[float, float]:
+def _axis(done: Sequence[Row], printed: Sequence[Printed]) -> tuple[float, float]:
     """Shared axis of all intervals: tenths around the lowest and the highest end."""
     ends = [s.low for s in map(score_of, done)] + [s.high for s in map(score_of, done)]
+    ends += [one.value for one in printed if one.is_headline]
     if not ends:
         return 0.0, 1.0
     return math.floor(10 * min(ends)) / 10, math.ceil(10 * max(ends)) / 10
@@ -204,11 +217,11 @@ def _score_row(
     footnotes: Sequence[tuple[str, str]],
     axis: tuple[float, float],
     looks: Mapping[str, str],
+    is_last: bool,
 ) -> ScoreRow:
     row = next(iter(lines.values()))
     ordered = encoders_of(list(lines.values()))
     scores = {encoder: score_of(lines[encoder]) for encoder in ordered}
-    drawn = [(name, s.value, s.low, s.high) for name, s in scores.items()]
     return ScoreRow(
         benchmark=row["benchmark"],
         task=row["task"],
@@ -226,8 +239,23 @@ def _score_row(
             for encoder, one in lines.items()
             if one.get("clean_value") is not None
         },
-        drawing=figures.interval(drawn, axis, looks),
+        drawings={
+            name: figures.interval((name, s.value, s.low, s.high), axis, looks[name])
+            for name, s in scores.items()
+        },
+        is_last=is_last,
     )
+
+
+def _by_benchmark(
+    printed: Sequence[Printed], axis: tuple[float, float]
+) -> dict[str, tuple[Printed, ...]]:
+    """Put published figures with their benchmarks; those of a headline metric are drawn."""
+    found: dict[str, tuple[Printed, ...]] = {}
+    for one in printed:
+        drawing = figures.mark(one.model, one.value, axis) if one.is_headline else Markup("")
+        found[one.benchmark] = (*found.get(one.benchmark, ()), replace(one, drawing=drawing))
+    return found
 
 
 def _headline(rows: Sequence[ScoreRow]) -> ScoreRow | None:
@@ -256,6 +284,7 @@ def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:
         confusion=_confusion(arrays, names),
         examples=examples,
         legend=legend,
+        image_score=(row.get("extra") or {}).get("image_score"),
         confident=confident_of(arrays, names, _images_root(results, row)),
         confidence=(row.get("extra") or {}).get("confidence"),
     )

@@ -29,7 +29,11 @@ def test_few_images_are_learned_by_heart(tmp_path, tiny_encoder):
     scores = DenseDetection(what, CPU).run(by_heart, found.features["tiny"])
     assert scores.value > 0.9
     assert scores.extra["n_objects"] == 4
+    # One lamp in each image: the picture shows one detection, and it is right.
+    assert {one["score"] for one in scores.examples} == {1.0}
+    assert scores.arrays["image_score"].tolist() == [1.0] * 4
     best = scores.examples[0]["found"][0]
+    assert best["right"] is True
     # 64 x 32 px images, encoded as squares: boxes come back in pixels of the image.
     np.testing.assert_allclose(best["box"], scores.examples[0]["truth"][0]["box"], atol=3)
 

@@ -13,6 +13,7 @@ from rspipe.evaluate.benchmarks import list_benchmark
 from rspipe.evaluate.config import What
 from rspipe.evaluate.runner import evaluate
 from rspipe.evaluate.segment import training
+from rspipe.evaluate.segment.scores import count_pixels, image_miou
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation, predict
 from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
 from rspipe.io.images import decode_mask
@@ -43,7 +44,14 @@ def test_learns_what_pixels_show(protocol, recipe, roofs, tiny_encoder, tmp_path
     assert found.value > found.extra["floors"]["majority_class"]["mIoU"] + 0.3
     assert found.extra["ignored_pixel_share"] == pytest.approx(1 / 32)
     assert found.arrays["confusion"].sum() == 6 * 31 * 32
-    assert len(found.examples) == 6
+    assert [one["rank"] for one in found.examples] == ["best"] * 3 + ["worst"] * 3
+    for place, one in enumerate(found.examples):
+        masks = found.arrays[f"predicted_{place}"], found.arrays[f"truth_{place}"]
+        assert one["score"] == pytest.approx(image_miou(count_pixels(*masks, 2)), abs=1e-6)
+    by_path = dict(zip(found.arrays["paths"], found.arrays["image_score"], strict=True))
+    assert len(by_path) == 6
+    assert found.examples[0]["score"] == pytest.approx(max(by_path.values()), abs=1e-6)
+    assert found.examples[3]["score"] == pytest.approx(min(by_path.values()), abs=1e-6)
     assert list((tmp_path / "work").rglob("*.pt")) == []
 
 

@@ -41,3 +41,10 @@ def test_published_figures_meet_scores_of_their_metric_alone():
     assert further.ours == (("upernet", "a", 0.55),)
     assert further.reason == NO_REASON
     assert unknown.ours == other.ours == ()
+
+
+def test_a_published_figure_is_drawn_only_on_the_axis_of_its_own_metric():
+    said = {"benchmark": "masks", "model": "m", "value": 0.6, "source": "s"}
+    published = [{**said, "metric": "mIoU"}, {**said, "metric": "mF1"}]
+    headline, further = printed_of({"published": published}, [row("a")])
+    assert (headline.is_headline, further.is_headline) == (True, False)

@@ -62,3 +62,24 @@ def test_oriented_boxes_are_drawn_by_their_corners(tmp_path):
     assert example.overlay.count('points="10,0 20,10 10,20 0,10"') == 2
     assert "<rect" not in example.overlay
     assert 'viewBox="0 0 20 20"' in example.overlay
+
+
+def test_a_picture_shows_as_many_detections_as_there_are_objects_and_counts_the_right_ones(
+    tmp_path,
+):
+    box = {"label": "ship", "box": [1, 2, 3, 4]}
+    found = [{**box, "score": 0.9, "right": True}, {**box, "score": 0.8, "right": False}]
+    hard = {**box, "difficult": True}
+    note = {"path": "a.png", "rank": "worst", "score": 0.5, "n_objects": 2}
+    cell = write(
+        tmp_path,
+        {
+            **note,
+            "truth": [box, box, hard],
+            "found": [*found, {**box, "score": 0.1, "right": None}],
+        },
+    )
+    (example,), _ = read_examples(cell, {}, [], None)
+    assert (example.rank, example.score, example.counted) == ("worst", 0.5, (1, 2))
+    assert example.overlay.count("found right") == example.overlay.count("found wrong") == 1
+    assert example.overlay.count('class="truth"') == 3

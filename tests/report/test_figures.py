@@ -75,11 +75,24 @@ def test_many_footprints_in_one_place_are_drawn_once():
 
 
 def test_whiskers_overlap_where_the_intervals_do():
-    looks = {"pretrained": "pretrained", "random": "random"}
     scores = [("pretrained", 0.8, 0.7, 0.9), ("random", 0.6, 0.5, 0.75)]
-    chart = figures.interval(scores, (0, 1), looks)
-    trained, untrained = (by_class(chart, name)[0] for name in ("pretrained", "random"))
+    trained, untrained = (
+        by_class(figures.interval(score, (0, 1), score[0]), "whisker")[0] for score in scores
+    )
     assert float(trained.get("x1")) < float(untrained.get("x2"))
+
+
+def test_a_published_value_stands_on_the_axis_of_the_intervals():
+    dot = by_class(figures.interval(("a", 0.7, 0.7, 0.7), (0, 1), "c1"), "dot")[0]
+    corners = by_class(figures.mark("b", 0.7, (0, 1)), "diamond")[0].get("points").split()
+    xs = [float(corner.split(",")[0]) for corner in corners]
+    assert (min(xs) + max(xs)) / 2 == pytest.approx(float(dot.get("cx")))
+
+
+def test_right_and_wrong_boxes_look_different():
+    box = np.array([0.0, 0.0, 9.0, 9.0])
+    chart = figures.boxes((9, 9), [], [(box, "a", True), (box, "b", False), (box, "c", None)])
+    assert [len(by_class(chart, name)) for name in ("found", "right", "wrong")] == [3, 1, 1]
 
 
 def test_confusion_shades_are_shares_of_rows():

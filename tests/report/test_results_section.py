@@ -96,7 +96,7 @@ def test_an_encoder_beside_has_its_own_colour_and_column(rescored):
     section = rescored(lambda rows: rows.append({**rows[0], "encoder": "CrossMAE B"}))
     (row,) = section.rows
     assert set(row.scores) == {"pretrained", "random", "CrossMAE B"}
-    assert 'class="dot c1"' in row.drawing
+    assert 'class="dot c1"' in row.drawings["CrossMAE B"]
     assert dict(row.further)["macro_f1"]["CrossMAE B"].value == 0.5
 
 

@@ -10,9 +10,9 @@ import torch
 from tqdm import tqdm
 
 from rspipe.evaluate.average_precision import FoundBoxes, TrueBoxes
-from rspipe.evaluate.base import N_EXAMPLES, Scores, UndefinedScore
+from rspipe.evaluate.base import Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.box_kinds import BoxKind, example
+from rspipe.evaluate.box_kinds import BoxKind
 from rspipe.evaluate.config import What
 from rspipe.evaluate.detector_tuning.images import BenchmarkImages
 from rspipe.evaluate.detector_tuning.objects import Detector, Found
@@ -106,11 +106,8 @@ class TunedDetection(ABC):
         scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
         scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
         scores.unreadable.update(images.faults)
-        rows = list(zip(tested, truth, found, strict=True))[:N_EXAMPLES]
-        scores.examples.extend(
-            example(self.boxes, benchmark.records[i].source_path, true, told, benchmark.classes)
-            for i, true, told in rows
-        )
+        paths = [benchmark.records[i].source_path for i in tested]
+        self.boxes.keep_examples(scores, paths, truth, found, benchmark.classes)
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
         return scores

@@ -24,6 +24,11 @@ CONVENTIONS = {
 """What each name means. Ignored pixels are left out, and so are classes that are neither in the
 truth nor predicted; intervals are percentile bootstraps over test images."""
 
+IMAGE_MIOU = (
+    "mIoU of the image alone: mean IoU of the classes in its truth or its prediction, ignored "
+    "pixels left out; its mean over images is not the mIoU of the test set"
+)
+
 _PER_CLASS = ("IoU", "F1", "precision", "recall")
 _MEANS = ("mIoU", "mF1", "pixel_accuracy", "mRecall", "mPrecision")
 
@@ -84,6 +89,11 @@ def plain_scores(counts: Int[np.ndarray, "K K"]) -> dict[str, float | None]:
         "mF1": _plain(confusion.mean_defined(confusion.f1(counts))),
         "pixel_accuracy": _plain(confusion.overall_accuracy(counts)),
     }
+
+
+def image_miou(counts: Int[np.ndarray, "K K"]) -> float:
+    """Score one image alone; not a number where no pixel counts. See `IMAGE_MIOU`."""
+    return confusion.mean_defined(confusion.iou(counts))
 
 
 def count_pixels(guess: ClassMask, truth: ClassMask, n_classes: int) -> Int[np.ndarray, "K K"]:

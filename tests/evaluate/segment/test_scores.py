@@ -10,7 +10,13 @@ from torchmetrics.classification import (
 )
 
 from rspipe.evaluate.masks import IGNORE
-from rspipe.evaluate.segment.scores import by_group, count_pixels, plain_scores, score
+from rspipe.evaluate.segment.scores import (
+    by_group,
+    count_pixels,
+    image_miou,
+    plain_scores,
+    score,
+)
 
 CLASSES = ("sea", "land", "lake", "absent")
 
@@ -135,3 +141,13 @@ def test_names_have_conventions(masks):
     found = score(counted(*masks), CLASSES, resamples=5, seed=0)
     means = [name for name in found.extra if name.startswith("m")]
     assert set(means) | {"mIoU", "pixel_accuracy"} <= set(found.extra["conventions"])
+
+
+def test_the_score_of_an_image_is_torchmetrics_miou_of_it_alone():
+    rng = np.random.default_rng(0)
+    guess, truth = rng.integers(0, 3, (2, 8, 8)).astype(np.uint8)
+    alone = MulticlassJaccardIndex(3, average="macro")(
+        torch.from_numpy(guess), torch.from_numpy(truth)
+    )
+    assert image_miou(count_pixels(guess, truth, 3)) == pytest.approx(float(alone))
+    assert np.isnan(image_miou(np.zeros((3, 3), np.int64)))
