@@ -12,7 +12,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor data curate pretrain eval compare report demo test check lint types arch format \
-	bench-curate bench-dedup bench-duplicates bench-scale bench-loader bench-pretrain clean
+	bench-curate bench-dedup bench-duplicates bench-scale bench-loader bench-pretrain docs docs-serve clean
 
 help: ## This list
 	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
@@ -91,6 +91,13 @@ bench-loader: $(READY) ## Decoded and augmented images per second and core, besi
 
 bench-pretrain: $(READY) ## MAE, CrossMAE, SelectiveMAE for ViT-S/B/L: images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain $(ARGS)
+
+docs: $(READY) ## The documentation as a site in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+docs-serve: $(READY) ## The same while you write, at http://127.0.0.1:8000
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs serve
 
 clean: ## Delete the demo's outputs (not the environment)
 	rm -rf data/demo data/stages data/corpus/demo data/runs/demo* data/results/demo

@@ -3,6 +3,7 @@
     RspipeError            (exit 4, where nothing else is said)
     ├── RecipeError        unknown key, wrong type, missing folder in a recipe or card (exit 2)
     ├── MissingDependency  an optional package or system library is not installed (exit 3)
+    ├── PluginError        a reader or objective of another package cannot be used
     ├── Interrupted        Ctrl-C (exit 130)
     ├── UnreadableImage    an image cannot be opened or decoded; becomes a row in the ledger
     ├── ReaderError        an annotation file is malformed; becomes a row in the ledger
@@ -40,6 +41,8 @@ class MissingDependency(RspipeError):
     exit_code = 3
 
 
+class PluginError(RspipeError):
+    """A reader or objective of another package cannot be used."""
 class Interrupted(RspipeError):
     """Ctrl-C."""
 

@@ -95,7 +95,7 @@ class DatasetCard(Strict):
     aliases: tuple[str, ...] = ()
     """Other names under which the folder is met."""
     layout: str = "auto"
-    """Key of the READERS table, or `auto`: the first reader that recognises the folder."""
+    """Name of a reader (READERS, or a plug-in's); `auto`: the first that recognises the folder."""
     task: Task = "unlabelled"
     """What an evaluator can judge with it; `annotations` says all that it holds."""
     annotations: tuple[AnnotationKind, ...] = ()

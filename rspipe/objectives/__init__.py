@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 
 from rspipe.models.encoder import EncoderConfig, seeded
 from rspipe.objectives.base import Objective, Plan, Reconstruction, Step
@@ -13,10 +13,12 @@ from rspipe.objectives.mae import MAE
 from rspipe.objectives.region_masking import RegionMaskingConfig, mask_by_region
 from rspipe.objectives.selective_mae import SelectiveMAE
 from rspipe.objectives.simmim import SimMIM
-from rspipe.objectives.table import OBJECTIVES, MethodConfig
+from rspipe.objectives.table import OBJECTIVES, OTHERS_TOO, BuiltInConfig, objective_class
 
 # What a recipe may hold under `what.objective`: a method, or a method in a wrapper.
-ObjectiveConfig = Annotated[MethodConfig | RegionMaskingConfig, Field(discriminator="name")]
+ObjectiveConfig = SerializeAsAny[
+    Annotated[BuiltInConfig | RegionMaskingConfig, Field(discriminator="name"), OTHERS_TOO]
+]
 
 __all__ = [
     "DMJD",
@@ -40,8 +42,9 @@ def build(objective: ObjectiveConfig, encoder: EncoderConfig, seed: int) -> Obje
 
     Raises:
         RecipeError: the ratios leave no patch to see or to predict.
+        PluginError: a method of another package cannot be used.
     """
     if isinstance(objective, RegionMaskingConfig):
         return mask_by_region(build(objective.base, encoder, seed), objective)
     with seeded(seed):
-        return OBJECTIVES[objective.name](objective, encoder)  # type: ignore[arg-type]
+        return objective_class(objective.name)(objective, encoder)  # type: ignore[arg-type]

@@ -1,8 +1,11 @@
-"""The one list of methods: a new one is a file beside this and a line in each table."""
+"""The one list of methods: a new one is a file beside this and a line in each table.
 
-from typing import Annotated
+A method of another package needs no line here: it is found by its entry point (rspipe.plugins).
+"""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
 
 from rspipe.objectives.base import Objective
 from rspipe.objectives.cross_mae import CrossMAE, CrossMAEConfig
@@ -10,13 +13,44 @@ from rspipe.objectives.dmjd import DMJD, DMJDConfig
 from rspipe.objectives.mae import MAE, MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIM, SimMIMConfig
+from rspipe.plugins import plugins
+from rspipe.recipe import validate
 
 OBJECTIVES: dict[str, type[Objective]] = {
     cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE, SimMIM, DMJD)
 }
 
-# What may stand under `base` of a wrapper; one member per line of the table.
-MethodConfig = Annotated[
-    MAEConfig | CrossMAEConfig | SelectiveMAEConfig | SimMIMConfig | DMJDConfig,
-    Field(discriminator="name"),
-]
+
+def objective_class(name: str) -> type[Objective]:
+    """Return a method: a built-in one, or one of another package.
+
+    Raises:
+        PluginError: one of another package cannot be used.
+    """
+    return OBJECTIVES[name] if name in OBJECTIVES else _of_others()[name]
+
+
+def _of_others() -> dict[str, type[Objective]]:
+    others = plugins("objectives", tuple(OBJECTIVES))
+    return {name: plugin.found for name, plugin in others.items()}
+
+
+def _read_section(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Let a section be read by the config of another package's method, if it names one."""
+    others = _of_others()
+    if isinstance(value, tuple(method.Config for method in others.values())):
+        return value
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in others:
+        return handler(value)
+    return validate(value, others[name].Config, origin=f"objective {name}")
+
+
+# Goes around a union of configs: those of other packages may stand there, too.
+OTHERS_TOO = WrapValidator(_read_section)
+
+# One member per line of the table.
+BuiltInConfig = MAEConfig | CrossMAEConfig | SelectiveMAEConfig | SimMIMConfig | DMJDConfig
+
+# What may stand under `base` of a wrapper.
+MethodConfig = SerializeAsAny[Annotated[BuiltInConfig, Field(discriminator="name"), OTHERS_TOO]]

@@ -1,9 +1,14 @@
-"""Readers: one file per layout. `READERS` is the whole list, strongest clue first."""
+"""Readers: one file per layout. `READERS` is the whole list, strongest clue first.
 
+Readers of other packages (rspipe.plugins) are asked before them.
+"""
+
+from functools import cache
 from itertools import islice
 
 from rspipe.errors import RecipeError
 from rspipe.io.storage import FileEntry, Storage
+from rspipe.plugins import plugins
 from rspipe.readers.base import SHARED_OPTIONS, Listing, Reader, declared_sidecars, record
 from rspipe.readers.change_pairs import ChangePairs
 from rspipe.readers.coco import Coco
@@ -50,7 +55,27 @@ READERS: dict[str, Reader] = {
     )
 }
 
-__all__ = ["READERS", "FileEntry", "FileTree", "Listing", "Reader", "Storage", "read_dataset"]
+__all__ = [
+    "READERS",
+    "FileEntry",
+    "FileTree",
+    "Listing",
+    "Reader",
+    "Storage",
+    "all_readers",
+    "read_dataset",
+]
+
+
+@cache
+def all_readers() -> dict[str, Reader]:
+    """Every reader by name: those of other packages, then the built-in ones.
+
+    Raises:
+        PluginError: one of another package cannot be used.
+    """
+    others = plugins("readers", tuple(READERS))
+    return {name: plugin.found() for name, plugin in others.items()} | READERS
 
 
 def read_dataset(tree: FileTree, card: DatasetCard) -> Listing:
@@ -88,15 +113,16 @@ def _held_by_split(tree: FileTree, card: DatasetCard, listing: Listing) -> Listi
 
 
 def _readers_of(tree: FileTree, card: DatasetCard) -> list[Reader]:
+    known_readers = all_readers()
     if card.layout == "auto":
-        return list(islice((r for r in READERS.values() if r.recognises(tree)), 1))
+        return list(islice((r for r in known_readers.values() if r.recognises(tree)), 1))
     names = card.layout.split("+")
     for name in names:
-        if name not in READERS:
+        if name not in known_readers:
             raise RecipeError(
-                f"card {card.name!r}: unknown layout {name!r}{nearest_name(name, READERS)}"
+                f"card {card.name!r}: unknown layout {name!r}{nearest_name(name, known_readers)}"
             )
-    readers = [READERS[name] for name in names]
+    readers = [known_readers[name] for name in names]
     known = {*SHARED_OPTIONS, *(option for reader in readers for option in reader.options)}
     for option in card.options:
         if option not in known:
