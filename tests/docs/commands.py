@@ -68,7 +68,7 @@ def arguments(words: Sequence[str]) -> list[str] | None:
     if words[0].endswith("rspipe"):
         return list(words[1:])
     for index, word in enumerate(words):
-        if word == "rspipe.cli" and words[index - 1] == "-m":
+        if word in {"rspipe", "rspipe.cli"} and words[index - 1] == "-m":
             return list(words[index + 1 :])
     return None
 
