@@ -1,0 +1,80 @@
+"""The detection recipes of pipelines/real_sets run end to end on a few real pictures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.real_sets.ship_tiles import NAME, TILE_PX, make_tiles
+from rspipe.catalog import card_for
+from rspipe.evaluate.base import EvalResult
+from rspipe.evaluate.benchmarks import list_benchmark
+from rspipe.evaluate.config import EvalRecipe, What
+from rspipe.evaluate.runner import evaluate
+from rspipe.models.encoder import Encoder, EncoderConfig
+from rspipe.recipe import load_recipe
+
+PIPELINE = Path(__file__).parents[2] / "pipelines/real_sets"
+TINY = EncoderConfig(
+    timm_name="vit_tiny_patch16_224", img_px=32, patch_px=8, width=24, depth=2, heads=2
+)
+PER_SPLIT = 2
+QUICK = (
+    *(f"what.{which}.epochs=1" for which in ("faster_rcnn", "oriented")),
+    *(f"what.{which}.img_px=48" for which in ("faster_rcnn", "oriented")),
+    *(f"what.{which}.crop_px=256" for which in ("faster_rcnn", "oriented")),
+    *("what.bootstrap.resamples=20", "what.blobs.candidates=200"),
+)
+
+pytestmark = pytest.mark.real_data
+
+
+def judged(recipe, data, tmp_path, *overrides):
+    Encoder.random(TINY, seed=1).save(tmp_path / "encoder")
+    given = (f"encoder={tmp_path}/encoder", f"data={data}", f"out={tmp_path}/out", *overrides)
+    out = evaluate(load_recipe(PIPELINE / recipe, EvalRecipe, (*QUICK, *given)))
+    rows = [
+        EvalResult.model_validate(row) for row in json.loads((out / "results.json").read_text())
+    ]
+    assert {row.status for row in rows} == {"done"}
+    return {(row.protocol, row.encoder): row for row in rows}
+
+
+def test_thermal_pictures(real_data, tmp_path):
+    source, folder = real_data / "hit_uav/rotate_xml", tmp_path / "data/hit_uav"
+    (folder / "ImageSets/Main").mkdir(parents=True)
+    for split in ("train", "test"):
+        names = (source / f"ImageSets/Main/{split}.txt").read_text().split()[:PER_SPLIT]
+        (folder / f"ImageSets/Main/{split}.txt").write_text("\n".join(names))
+        for name in names:
+            for path in (f"JPEGImages/{name}.jpg", f"Annotations/{name}.xml"):
+                (folder / path).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source / path, folder / path)
+    rows = judged("detect_hit_uav.yaml", tmp_path / "data", tmp_path)
+    protocols = {"faster_rcnn", "oriented_rcnn"}
+    assert set(rows) == {(p, e) for p in protocols for e in ("pretrained", "random")} | {
+        ("blobs", "none"),
+        ("oriented_blobs", "none"),
+    }
+
+
+def test_tiles_of_ports(real_data, tmp_path):
+    make_tiles(real_data, tmp_path / "data")
+    card = card_for(tmp_path / "data" / NAME)
+    tiles = list_benchmark(tmp_path / "data" / NAME, card, What())
+    ships = {
+        s: [b for r in tiles.records if r.split == s for b in r.annotation.boxes]
+        for s in ("train", "test")
+    }
+    assert {split: len(boxes) for split, boxes in ships.items()} == {"train": 27, "test": 19}
+    # Put together, the tiles are the scene.
+    tested = [r.source_path for r in tiles.records if r.split == "test"]
+    pixels = sum(np.prod(Image.open(tmp_path / "data" / NAME / p).size) for p in tested)
+    assert pixels == 747 * 1226
+    for record in tiles.records:
+        for box in record.annotation.boxes:
+            assert 0 <= box.x0 < box.x1 <= TILE_PX and 0 <= box.y0 < box.y1 <= TILE_PX
+    judged("detect_ships.yaml", tmp_path / "data", tmp_path)
