@@ -8,7 +8,13 @@ from functools import partial
 
 import torch
 
-from rspipe.evaluate.base import EvalResult, Evaluator, FloorEvaluator, PixelEvaluator
+from rspipe.evaluate.base import (
+    EncodingEvaluator,
+    EvalResult,
+    Evaluator,
+    FloorEvaluator,
+    PixelEvaluator,
+)
 from rspipe.evaluate.blob_detection import BlobDetection, OrientedBlobDetection
 from rspipe.evaluate.classification import Classification
 from rspipe.evaluate.config import What
@@ -21,7 +27,7 @@ from rspipe.evaluate.probes import PROBES
 from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation
 from rspipe.schema import Task
 
-AnyEvaluator = Evaluator | PixelEvaluator | FloorEvaluator
+AnyEvaluator = Evaluator | PixelEvaluator | FloorEvaluator | EncodingEvaluator
 
 EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], AnyEvaluator]] = {
     **{("classification", name): partial(Classification, probe) for name, probe in PROBES.items()},
@@ -43,4 +49,11 @@ EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], AnyEvaluator]]
     },
 }
 
-__all__ = ["EVALUATORS", "EvalResult", "Evaluator", "FloorEvaluator", "PixelEvaluator"]
+__all__ = [
+    "EVALUATORS",
+    "AnyEvaluator",
+    "EvalResult",
+    "Evaluator",
+    "FloorEvaluator",
+    "PixelEvaluator",
+]

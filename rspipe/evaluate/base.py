@@ -9,8 +9,9 @@ from pydantic import Field
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.benchmarks import Benchmark
-from rspipe.evaluate.encoders import Gives
+from rspipe.evaluate.encoders import Gives, Judged
 from rspipe.evaluate.features import Features
+from rspipe.evaluate.token_extraction import TokenCache
 from rspipe.evaluate.uncertainty import Estimates
 from rspipe.models.encoder import Encoder
 from rspipe.recipe import Strict
@@ -195,6 +196,31 @@ class FloorEvaluator(Judging, Protocol):
 
         Args:
             benchmark: with images that may turn out unreadable.
+        """
+
+
+@runtime_checkable
+class EncodingEvaluator(Judging, Protocol):
+    """One protocol that reads frozen features, and has further images encoded by itself."""
+
+    @property
+    def reads(self) -> Gives:
+        """What it needs of an encoder."""
+
+    @property
+    def input_name(self) -> str:
+        """What it reads of an encoder, in words."""
+
+    def run_with_encoder(
+        self, benchmark: Benchmark, features: Features, judged: Judged, cache: TokenCache
+    ) -> Scores:
+        """Fit on the train part of every fold, predict the test part and what it is made into.
+
+        Args:
+            benchmark: with images that can be read.
+            features: of its images.
+            judged: the encoder that made them.
+            cache: where further features go.
         """
 
 

@@ -132,15 +132,10 @@ class Classification:
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Fit and predict fold by fold, then score all predictions together."""
         scenes = Scenes.of(benchmark, features)
-        seeds = range(self.what.seed, self.what.seed + self.what.probe_seeds)
-        runs = list(seeds) if self.probe.is_random else [self.what.seed]
-        found: list[Predictions] = []
-        for fold in benchmark.folds:
-            train, validation = fold.train, fold.validation
-            if not len(validation):
-                train, validation = scenes.part(train, self.what.validation_share, self.what.seed)
-            fitted = fit(self.probe, scenes, train, validation, runs)
-            found.append(Predictions.of(fitted, scenes.images(fold.test)))
+        found = [
+            Predictions.of(fitted, scenes.images(fold.test))
+            for fitted, fold in zip(self.fit_folds(benchmark, scenes), benchmark.folds, strict=True)
+        ]
         tested = benchmark.tested
         joined = Predictions.joined(found)
         scores = score(scenes, tested, joined.labels, self.what)
@@ -155,6 +150,18 @@ class Classification:
         scores.examples.extend(examples(scenes, tested[shown], joined.labels[0, shown]))
         scores.arrays.update(attention_maps(joined.fitted, benchmark.folds, scenes, tested[shown]))
         return scores
+
+    def fit_folds(self, benchmark: Benchmark, scenes: Scenes) -> list[list[Fitted]]:
+        """Fit the probe of each fold, once per seed; no test image is looked at."""
+        seeds = range(self.what.seed, self.what.seed + self.what.probe_seeds)
+        runs = list(seeds) if self.probe.is_random else [self.what.seed]
+        found = []
+        for fold in benchmark.folds:
+            train, validation = fold.train, fold.validation
+            if not len(validation):
+                train, validation = scenes.part(train, self.what.validation_share, self.what.seed)
+            found.append(fit(self.probe, scenes, train, validation, runs))
+        return found
 
 
 def fit(

@@ -7,6 +7,7 @@ from pydantic import Field
 from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.published import Published
+from rspipe.evaluate.robustness.settings import Robustness
 from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.evaluate.tokens import Norm
 from rspipe.recipe import Strict
@@ -276,6 +277,8 @@ class What(Strict):
     faster_rcnn: FasterRCNNTuning = FasterRCNNTuning()
     plain_detr: PlainDETRTuning = PlainDETRTuning()
     oriented: OrientedTuning = OrientedTuning()
+    robustness: Robustness | None = None
+    """Corruptions under which probes of classification are scored too; null: none."""
     bootstrap: Bootstrap = Bootstrap()
 
 

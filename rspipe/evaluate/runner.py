@@ -13,8 +13,9 @@ import typer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rspipe.errors import MissingDependency, RecipeError
-from rspipe.evaluate import EVALUATORS
+from rspipe.evaluate import EVALUATORS, AnyEvaluator
 from rspipe.evaluate.base import (
+    EncodingEvaluator,
     EvalResult,
     Evaluator,
     FloorEvaluator,
@@ -37,6 +38,7 @@ from rspipe.evaluate.encoders import (
 from rspipe.evaluate.features import Extraction, extract
 from rspipe.evaluate.published import to_lines
 from rspipe.evaluate.results import to_table, write_results
+from rspipe.evaluate.robustness.evaluator import UnderCorruption
 from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.io.tables import remove_partials
 from rspipe.models.encoder import Encoder
@@ -54,7 +56,7 @@ class Cell:
 
     label: str
     """Of the encoder."""
-    evaluator: Evaluator | PixelEvaluator | FloorEvaluator
+    evaluator: AnyEvaluator
     fingerprint: str
 
 
@@ -116,10 +118,16 @@ def judge(
         f"{len(benchmark.classes)} classes, {len(still_open)} of {len(cells)} cells to do"
     )
     if still_open:
-        found = _extracted(benchmark, still_open, encoders, recipe, device)
+        cache = TokenCache(
+            root=Path(recipe.how.features or Path(recipe.out_folder) / "features"),
+            dtype=recipe.what.features_dtype,
+            batch=recipe.how.batch,
+            device=device,
+        )
+        found = _extracted(benchmark, still_open, encoders, recipe, cache)
         for cell in still_open:
             work = store.folder / f"{cell.fingerprint}.work"
-            row, scores = _fill(cell, found, encoders[cell.label], recipe.what, work)
+            row, scores = _fill(cell, found, encoders[cell.label], recipe.what, work, cache)
             if scores is not None and exposure is not None:
                 row = with_clean_score(row, found, scores, exposure)
             store.save(row, scores)
@@ -137,7 +145,7 @@ def _extracted(
     cells: list[Cell],
     encoders: Mapping[str, Judged],
     recipe: EvalRecipe,
-    device: torch.device,
+    cache: TokenCache,
 ) -> Extraction:
     """Encode a benchmark by the encoders of the cells that read features."""
     readers = [
@@ -150,14 +158,8 @@ def _extracted(
         return Extraction(benchmark, {})
     if benchmark.task != "classification":
         dense = {k: j.encoder for k, j in wanted.items() if isinstance(j.encoder, Encoder)}
-        return extract(benchmark, dense, recipe.what, recipe.how.batch, device)
+        return extract(benchmark, dense, recipe.what, recipe.how.batch, cache.device)
     with_tokens = {label for label, reads in readers if reads == "tokens"}
-    cache = TokenCache(
-        root=Path(recipe.how.features or Path(recipe.out_folder) / "features"),
-        dtype=recipe.what.features_dtype,
-        batch=recipe.how.batch,
-        device=device,
-    )
     return extract_tokens(benchmark, wanted, frozenset(with_tokens), cache)
 
 
@@ -248,6 +250,9 @@ def plan_cells(
     """Name every number to find on one benchmark."""
     protocols: tuple[str, ...] = getattr(what.protocols, benchmark.task)
     evaluators = [EVALUATORS[benchmark.task, name](what, device) for name in protocols]
+    if benchmark.task == "classification" and what.robustness is not None:
+        probes = what.robustness.probes
+        evaluators += [UnderCorruption(probe, what, device) for probe in probes]
     return [
         Cell(label, evaluator, _cell_name(benchmark, judged, evaluator, what, exposure))
         for evaluator in evaluators
@@ -256,15 +261,17 @@ def plan_cells(
     ]
 
 
-def _reads(evaluator: Evaluator | PixelEvaluator | FloorEvaluator) -> Gives:
-    """What a protocol needs: one that trains an encoder needs one that has tokens."""
-    return "tokens" if isinstance(evaluator, PixelEvaluator) else evaluator.reads
+def _reads(evaluator: AnyEvaluator) -> Gives:
+    """What a protocol needs: one that runs an encoder itself needs one that has tokens."""
+    if isinstance(evaluator, PixelEvaluator | EncodingEvaluator):
+        return "tokens"
+    return evaluator.reads
 
 
 def _cell_name(
     benchmark: Benchmark,
     judged: Judged,
-    evaluator: Evaluator | PixelEvaluator | FloorEvaluator,
+    evaluator: AnyEvaluator,
     what: What,
     exposure: Exposure | None,
 ) -> str:
@@ -283,7 +290,7 @@ def _cell_name(
 
 
 def _fill(
-    cell: Cell, found: Extraction, judged: Judged, what: What, work: Path
+    cell: Cell, found: Extraction, judged: Judged, what: What, work: Path, cache: TokenCache
 ) -> tuple[EvalResult, Scores | None]:
     """Run one cell; a benchmark that allows no score gives a row that says why."""
     row = _empty_row(cell, found, judged, what)
@@ -297,6 +304,9 @@ def _fill(
             scores = cell.evaluator.run_without_encoder(found.benchmark)
         elif isinstance(cell.evaluator, PixelEvaluator):
             scores = cell.evaluator.run_on_pixels(found.benchmark, judged.network, work)
+        elif isinstance(cell.evaluator, EncodingEvaluator):
+            made = found.features[cell.label]
+            scores = cell.evaluator.run_with_encoder(found.benchmark, made, judged, cache)
         else:
             scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
     except UndefinedScore as error:
@@ -389,7 +399,11 @@ def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> Eva
         n_folds=len(benchmark.folds),
         n_unreadable=len(found.unreadable),
         n_validation=len(benchmark.folds[0].validation),
-        pooling=cell.evaluator.input_name if isinstance(cell.evaluator, Evaluator) else None,
+        pooling=(
+            cell.evaluator.input_name
+            if isinstance(cell.evaluator, Evaluator | EncodingEvaluator)
+            else None
+        ),
         seed=what.seed,
         cell=cell.fingerprint,
         extra={
