@@ -158,6 +158,14 @@ def test_benchmark_hits_are_shown_with_the_benchmarks_picture(page, whole):
     assert "Found in the sources" in page.text("#story")
 
 
+def test_objects_are_outlined_where_they_are(page, whole):
+    page.open(whole, f"#annotation=boxes&tile={key_of('f2')}")
+    assert shown(page) == [key_of("f2")]
+    outlines = [polygon.get_attribute("points") for polygon in page.all("#story .large polygon")]
+    assert outlines == ["0.25 0.5 0.75 0.5 0.75 1 0.25 1", "0.5 0 1 0.5 0.5 1 0 0.5"]
+    assert "2: barn, silo" in page.text("#story")
+
+
 def test_hostile_names_stay_text(page, whole):
     page.open(whole, f"#tile={key_of('f0')}")
     story = page.text("#story")

@@ -66,6 +66,9 @@ def kept_rows():
         "caption": HOSTILE,
         "licence_url": "javascript:window.owned=1",
     }
+    flat = {"label": "barn", "x0": 8.0, "y0": 16.0, "x1": 24.0, "y1": 32.0}
+    oriented = flat | {"label": "silo", "corners": [16.0, 0.0, 32.0, 16.0, 16.0, 32.0, 0.0, 16.0]}
+    fields[2] |= {"boxes": [flat, oriented]}
     scene = {"original_bytes": False, "image_id": key_of("scene.tif")}
     windows = [
         tile(f"s{i}", SEA, "scene.tif", **scene, y0=32 * (i // 3), x0=32 * (i % 3))

@@ -24,6 +24,7 @@ const fateWords = new Map(page.fates);
 const stageOf = (fate) => fate.split(".")[0];
 const isFile = (row) => tiles.tile_id[row] === null;
 const pathOf = (row) => `${tiles.dataset[row]}/${tiles.source_path[row]}`;
+const windowOf = (row) => (tiles.h[row] === null || tiles.original_bytes[row] ? "" : `y ${tiles.y0[row]}, x ${tiles.x0[row]}, ${tiles.h[row]} × ${tiles.w[row]} px`);
 const nameOf = (row) => tiles.source_path[row].split("/").pop() || tiles.source_path[row];
 
 const number = (value) => value.toLocaleString("en-US");
@@ -66,5 +67,6 @@ function altOf(row) {
 
 function noPicture(row) {
   return make("span", { class: "nopicture", role: "img", "aria-label": `No picture. ${altOf(row)}` },
-    make("span", { "aria-hidden": "true" }, isFile(row) ? "file" : "no picture"));
+    make("b", { "aria-hidden": "true" }, isFile(row) ? "file" : "no picture"),
+    make("span", { "aria-hidden": "true" }, breakable(nameOf(row))));
 }

@@ -22,12 +22,13 @@ function difference(original, copy, orientation) {
 }
 
 // Two pictures and how alike they are. `open` shows the story of either.
-function pair({ original, copy, orientation, titles, facts, open }) {
+// Windows and footprints only share ground: there is nothing to turn or to subtract.
+function pair({ original, copy, orientation, titles, facts, open, sharesGround = false }) {
   const way = orientation ?? "identity";
   const name = (row, title) => make("span", {}, make("b", {}, title), " ",
-    row === null ? "not on this page" : make("button", { type: "button", class: "link path", click: () => open(row) }, breakable(pathOf(row))));
+    row === null ? "not on this page" : make("button", { type: "button", class: "link path", click: () => open(row) }, breakable(pathOf(row))), " ", row === null ? "" : windowOf(row));
   const shown = (row) => (row === null ? make("span", { class: "nopicture" }, "not on this page") : picture(row));
-  const both = original !== null && copy !== null && pictures[original] !== null && pictures[copy] !== null;
+  const both = !sharesGround && original !== null && copy !== null && pictures[original] !== null && pictures[copy] !== null;
   return make("div", { class: "pair" },
     make("div", { class: "panels" },
       panel(titles[0], shown(original)),
@@ -35,7 +36,7 @@ function pair({ original, copy, orientation, titles, facts, open }) {
       both && way !== "identity" ? panel("turned back", turned(copy, way)) : null,
       both ? panel("difference × 2", difference(original, copy, way)) : null),
     make("p", { class: "facts" },
-      make("span", { class: way === "identity" ? "" : "turned" }, page.orientations[way] ?? way),
+      sharesGround ? null : make("span", { class: way === "identity" ? "" : "turned" }, page.orientations[way] ?? way),
       facts.filter(Boolean).map((fact) => make("span", {}, fact))),
     make("p", { class: "names small" }, name(original, `${titles[0]}:`), name(copy, `${titles[1]}:`)));
 }
@@ -73,11 +74,11 @@ function duplicateSection(row, open) {
     const image = imageOfParent.get(survivor);
     const original = rowOf.get(survivor) ?? null;
     if (image) parts.push(make("p", {}, "It is cut from a copy of the image ", make("b", {}, breakable(`${image.dataset}/${image.path}`)), "."), wholeImage(image, null, open));
-    else parts.push(pair({ original, copy: row, orientation: tiles.orientation[row], titles: ["kept", "this one"], facts: closeness(row), open }));
+    else parts.push(pair({ original, copy: row, orientation: tiles.orientation[row], titles: ["kept", "this one"], facts: closeness(row), open, sharesGround: tiles.overlap_iou[row] !== null }));
   }
   const copies = allRows.filter((other) => tiles.duplicate_of[other] === tiles.key[row]);
   for (const copy of copies) {
-    parts.push(pair({ original: row, copy, orientation: tiles.orientation[copy], titles: ["this one", "dropped"], facts: closeness(copy), open }));
+    parts.push(pair({ original: row, copy, orientation: tiles.orientation[copy], titles: ["this one", "dropped"], facts: closeness(copy), open, sharesGround: tiles.overlap_iou[copy] !== null }));
   }
   const more = tiles.copies[row] - copies.length;
   if (more > 0) parts.push(make("p", { class: "soft small" }, `${plural(more, "more copy", "more copies")} not on this page.`));
@@ -98,6 +99,7 @@ function hitSection(row, open) {
       original: rowOf.get(hits.benchmark_tile_id[i]) ?? null, copy: rowOf.get(hits.tile_id[i]) ?? null,
       orientation: hits.orientation[i], titles: [hits.benchmark[i], isLeak ? "this one" : "in a source"],
       facts: [...hitFacts(i), hits.matched_tile_id[i] === hits.tile_id[i] || hits.matched_tile_id[i] === null ? null : "matched by the whole image it is cut from"], open,
+      sharesGround: hits.kind[i] === "footprint",
     }));
   }
   if (!parts.length && tiles.benchmark_hit[row] !== null) parts.push(make("p", {}, breakable(tiles.benchmark_hit[row])));

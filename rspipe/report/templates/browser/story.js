@@ -64,7 +64,7 @@ function origin(row) {
   const of = (name) => tiles[name][row];
   const place = of("xmin") === null ? null : `${of("xmin")}° to ${of("xmax")}° E, ${of("ymin")}° to ${of("ymax")}° N`;
   const isWhole = of("original_bytes") === true;
-  const window = of("h") === null ? null : isWhole ? "the whole image, its published bytes" : `y ${of("y0")}, x ${of("x0")}, ${of("h")} × ${of("w")} px`;
+  const window = of("h") === null ? null : isWhole ? "the whole image, its published bytes" : windowOf(row);
   const scaled = of("scale") !== null && of("scale") !== 1 ? `resampled by ${short(of("scale"))}` : null;
   const stretch = of("stretch_low") === null ? null : `${of("stretch_low")} to ${of("stretch_high")} became 0 to 255`;
   return make("div", {},
