@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 2
 DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor data curate pretrain eval compare report demo test check lint types arch format \
+.PHONY: help setup doctor data curate pretrain eval compare browse report demo test check lint types arch format \
 	bench-curate bench-dedup bench-duplicates bench-scale bench-loader bench-pretrain docs docs-serve clean
 
 help: ## This list
@@ -46,12 +46,16 @@ eval: data ## Run × benchmarks → data/results
 report: $(READY) ## Everything so far → one HTML page
 	$(RUN)rspipe report $(RECIPES)/report.yaml $(ARGS)
 
+browse: $(READY) ## The corpus → one page to look through it, tile by tile
+	$(RUN)rspipe corpus browse data/corpus/$(PIPELINE) $(ARGS)
+
 compare: data ## Objectives × seeds at equal compute → data/compare
 	$(RUN)rspipe compare $(RECIPES)/compare.yaml $(ARGS)
 
-demo: ## The whole path on real imagery: curate, pretrain, eval, report
+demo: ## The whole path on real imagery: curate, browse, pretrain, eval, report
 	@start=$$(date +%s); \
-	$(MAKE) --no-print-directory curate && $(MAKE) --no-print-directory pretrain && \
+	$(MAKE) --no-print-directory curate && $(MAKE) --no-print-directory browse && \
+	$(MAKE) --no-print-directory pretrain && \
 	$(MAKE) --no-print-directory eval && $(MAKE) --no-print-directory report && \
 	echo "demo done in $$(( $$(date +%s) - start )) s; open data/results/$(PIPELINE)/report.html"
 

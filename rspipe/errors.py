@@ -43,6 +43,8 @@ class MissingDependency(RspipeError):
 
 class PluginError(RspipeError):
     """A reader or objective of another package cannot be used."""
+
+
 class Interrupted(RspipeError):
     """Ctrl-C."""
 

@@ -19,6 +19,7 @@ CARD = "README.md"
 LEDGER = "ledger"
 DATA = "data"
 PICTURES = "pictures.parquet"
+BROWSER = "browser.html"
 HITS = "ledger/benchmark_hits.parquet"
 EXCLUSIONS = "ledger/exclusion_list.parquet"
 

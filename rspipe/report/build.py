@@ -1,18 +1,20 @@
 """Build the page: read the artefacts, fill the templates, write one file."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import typer
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rspipe import __version__
-from rspipe.corpus.format import MANIFEST
+from rspipe.corpus.format import BROWSER, MANIFEST
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import RspipeError
 from rspipe.io.tables import write_text
@@ -73,12 +75,21 @@ def render(recipe: ReportRecipe) -> str:
         recipe=recipe,
         version=__version__,
         corpus=described,
+        browser=_browser_address(recipe),
         matches=matches,
         run=describe_run(run, compared) if run is not None else None,
         results=describe_results(results) if results is not None else None,
         chain=list(_chain(corpus, run, results)),
         commits=_commits(corpus, run),
     )
+
+
+def _browser_address(recipe: ReportRecipe) -> str | None:
+    """Address of the corpus's browser page from the report; None where nobody made it."""
+    page = recipe.corpus / BROWSER
+    if not page.is_file():
+        return None
+    return quote(Path(os.path.relpath(page, recipe.out_file.parent)).as_posix())
 
 
 def _describe(corpus: Corpus | None) -> tuple[CorpusSection | None, MatchesSection | None]:

@@ -125,3 +125,9 @@ def test_tiles_without_a_picture_leave_a_placeholder(folders):
 
 def test_paths_break_at_joints_and_stay_escaped():
     assert str(breakable("a/<b>_c")) == "a/<wbr>&lt;b&gt;_<wbr>c"
+
+
+def test_the_corpus_browser_is_linked_where_it_was_made(folders):
+    assert f"rspipe corpus browse {folders.corpus}" in words_of(render(folders))
+    (folders.corpus / "browser.html").write_text("")
+    assert '<a href="../corpus/browser.html">' in render(folders)

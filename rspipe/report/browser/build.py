@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
+from rspipe.corpus.format import BROWSER
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import RspipeError
 from rspipe.io.places import Place, size_bytes
@@ -20,8 +21,6 @@ from rspipe.report.browser.gather import Gathered, gather, unique
 from rspipe.report.browser.page import render
 from rspipe.report.browser.payload import Contents, payload_of
 
-PAGE = "browser.html"
-"""Where the page lies in a corpus's folder, unless another place is named."""
 ROWS = 8_000
 """Rows that are drawn, unless another number is asked for."""
 MOST_ROWS = 20_000
@@ -62,7 +61,7 @@ def build_browser(
     if not 1 <= rows <= MOST_ROWS:
         raise RspipeError(f"rows={rows:,}: a page holds 1 to {MOST_ROWS:,}; see --rows")
     opened = Corpus.open(corpus)
-    out = corpus / PAGE if out is None else out
+    out = corpus / BROWSER if out is None else out
     sample = draw_sample(opened, rows, seed)
     contents = _contents(opened, sample, seed, rows)
     write_text(render(payload_of(contents)), out)

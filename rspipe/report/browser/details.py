@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from rspipe.corpus.format import PICTURES
+from rspipe.corpus.format import PICTURES, shard_paths
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import UnreadableImage
 from rspipe.io.images import Pixels, decode, to_rgb
+from rspipe.io.tables import open_table
 from rspipe.report.browser.census import groups_of
 
 SIDE_PX = 128
@@ -43,11 +44,7 @@ def details_of(corpus: Corpus, tile_ids: Sequence[str]) -> tuple[dict[str, Any],
     wanted = pa.array(tile_ids, pa.string())
     details: dict[str, Any] = {}
     pictures: dict[str, bytes] = {}
-    for group in range(len(corpus.group_starts) - 1):
-        is_wanted = pc.is_in(corpus.group(group, ["tile_id"])["tile_id"], value_set=wanted)
-        if not pc.any(is_wanted).as_py():
-            continue
-        rows = corpus.group(group, [*_COLUMNS, "image", "mask.path"]).filter(is_wanted)
+    for rows in _rows_of(corpus, wanted):
         for row in rows.select([*_COLUMNS, "mask"]).to_pylist():
             details[row["tile_id"]] = row | {"boxes": _drawable(row), "mask": bool(row["mask"])}
         encoded = pc.struct_field(rows["image"], "bytes")
@@ -55,6 +52,18 @@ def details_of(corpus: Corpus, tile_ids: Sequence[str]) -> tuple[dict[str, Any],
             name = tile_id.as_py()
             pictures[name] = shrink(to_rgb(decode(data.as_py(), f"{corpus.path}, tile {name}")))
     return details, pictures
+
+
+def _rows_of(corpus: Corpus, wanted: pa.Array) -> Iterator[pa.Table]:
+    """Read the wanted rows; pictures are read of no row group that holds none of them."""
+    for path in shard_paths(corpus.path):
+        shard = open_table(path)
+        for group in range(shard.num_row_groups):
+            ids = shard.read_row_group(group, columns=["tile_id"])["tile_id"]
+            is_wanted = pc.is_in(ids, value_set=wanted)
+            if pc.any(is_wanted).as_py():
+                rows = shard.read_row_group(group, columns=[*_COLUMNS, "image", "mask.path"])
+                yield rows.filter(is_wanted)
 
 
 def kept_pictures(corpus: Corpus, tile_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
