@@ -12,6 +12,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor data curate pretrain eval compare browse report demo test check lint types arch format \
+	dist check-wheel \
 	bench-curate bench-dedup bench-duplicates bench-scale bench-loader bench-pretrain docs docs-serve clean
 
 help: ## This list
@@ -77,6 +78,13 @@ check: lint types arch test ## Everything a change must pass
 format: $(READY) ## Let ruff format and mend
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
+
+dist: $(READY) ## Wheel and sdist → dist/
+	rm -rf dist build
+	$(RUN)python -m build --no-isolation --outdir dist .
+
+check-wheel: dist ## Install the wheel in a clean environment and use it (EXTRA=base curate train eval all, PYTHON=…)
+	PYTHON=$(PYTHON) ENV=$(ENV) bash .ci/check-wheel $(or $(EXTRA),base)
 
 bench-curate: $(READY) ## Decode, hash and measure tiles, beside Pillow, imagehash, imagededup
 	$(RUN)python -m tests.benchmarks.bench_curate

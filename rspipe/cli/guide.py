@@ -20,7 +20,7 @@ P = ParamSpec("P")
 
 _WIDTH = 88
 _RAW = "\b\n"  # click keeps the lines of a paragraph that begins so
-HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @dataclass(frozen=True)
