@@ -158,7 +158,10 @@ def corpus_export(
         Literal["webdataset", "image_folder", "hugging_face"], typer.Option("--format")
     ],
 ) -> None:
-    """Write WebDataset tars, an image folder, or a Hugging Face folder with Croissant metadata."""
+    """Write a corpus in another form.
+
+    WebDataset tars, an image folder, or a Hugging Face folder with Croissant metadata.
+    """
     from rspipe.corpus.export import export
 
     typer.echo(f"wrote {out}: {export(corpus, out, form):,} tiles")
