@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/*.md", "docs/*/*.md", "pipelines/*/README.md")
 _INFO = re.compile(r"(?P<language>\w*)(?: +title=\"(?P<title>[^\"]+)\")?[ \t]*\n")
 _MARK = re.compile(r"<!-- ([a-z ]+?)(?::\s*(.*?))?(?: (\d+))? -->\n\Z", re.DOTALL)
-_BEFORE = re.compile(r"^<!-- before: (.*?) -->$", re.DOTALL | re.MULTILINE)
+_BEFORE = re.compile(r"^<!-- before:\s(.*?)\s-->$", re.DOTALL | re.MULTILINE)
 MARKS = ("not run", "exits with", "part of", "prints", "prints like")
 
 

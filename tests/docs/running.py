@@ -15,6 +15,8 @@ from sybil import Document, Example
 from sybil.evaluators.python import PythonEvaluator
 
 from rspipe import cli
+from rspipe.plugins import plugins
+from rspipe.readers import all_readers
 from tests.docs.commands import arguments, check_commands, check_file, check_recipe, statements
 from tests.docs.pages import MARKS, ROOT, Block, blocks_of
 
@@ -29,6 +31,8 @@ class Page:
         self.name = name
         self.folder = folder
         self._printed = ""
+        self._installed = folder / "installed"
+        """Where pip puts what the page installs."""
         self.document = Document.parse(str(ROOT / name), self._parse)
 
     def _parse(self, document: Document) -> Iterator:
@@ -48,9 +52,13 @@ class Page:
         Raises:
             AssertionError: a block is not as the page says; it names page and line.
         """
-        with contextlib.chdir(self.folder):
-            for example in self.document:
-                example.evaluate()
+        with contextlib.chdir(self.folder), mock.patch.object(sys, "path", [*sys.path]):
+            sys.path.insert(0, str(self._installed))
+            try:
+                for example in self.document:
+                    example.evaluate()
+            finally:
+                forget_plugins()
 
     def _evaluate(self, example: Example) -> str | None:
         block: Block = example.parsed
@@ -117,10 +125,18 @@ class Page:
         check_commands(block.source, self.folder)
         if block.title or not block.runs:
             return None
-        code, self._printed = run_bash(block.source)
+        code, self._printed = run_bash(block.source, self._installed)
+        if self._installed.exists():
+            forget_plugins()
         if code != block.code:
             return f"exit code {code}, not {block.code}; it printed\n{self._printed}"
         return None
+
+
+def forget_plugins() -> None:
+    """Look for plug-ins anew where they are next asked for."""
+    plugins.cache_clear()
+    all_readers.cache_clear()
 
 
 def why_not_prose(block: Block) -> str | None:
@@ -152,15 +168,19 @@ def numberless(text: str) -> str:
     return re.sub(r"\d+(,\d{3})*(\.\d+)?", "#", text)
 
 
-def run_bash(source: str) -> tuple[int, str]:
+def run_bash(source: str, installed: Path) -> tuple[int, str]:
     """Run a block: in this process if it only calls rspipe (torch is imported once), else in bash.
+
+    Args:
+        source: the block.
+        installed: where pip installs to; once it has, this process knows too little.
 
     Returns:
         The exit code of the first command that fails, or 0; and what was printed, errors included
         and progress bars not.
     """
     calls = [arguments(words) for words in statements(source)]
-    plain = not set(source.replace("\\\n", " ")) & set("|&;<>$`*")
+    plain = not installed.exists() and not set(source.replace("\\\n", " ")) & set("|&;<>$`*")
     if plain and all(words[0] == "rspipe" for words in statements(source)):
         printed = ""
         for call in calls:
@@ -169,9 +189,14 @@ def run_bash(source: str) -> tuple[int, str]:
             if code:
                 return code, printed
         return 0, printed
-    # The environment's own rspipe, pip and python go first.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path}
+    env = {
+        **os.environ,
+        # The environment's own rspipe, pip and python go first.
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{installed}:{ROOT}",
+        # Nothing is fetched, and the environment stays as it is.
+        **{"PIP_TARGET": str(installed), "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"},
+    }
     command = ["bash", "-euo", "pipefail", "-c", source]
     child = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     return child.returncode, child.stdout + told(child.stderr)

@@ -63,6 +63,10 @@ def _place(name: str, data: Path | None) -> tuple[str, str | None, str]:
         return _remote(name)
     path = Path(name)
     if path.is_dir():
+        tiles = path / "data"
+        # Of a corpus, the tiles: beside them lie small pictures of what was dropped from it.
+        if (path / "ledger").is_dir() and tiles.is_dir():
+            return str(tiles), None, str(tiles)
         return str(path), None, name.rstrip("/") or "/"
     if path.is_file():
         return str(path.parent), path.name, str(path.parent)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from rspipe.cli import app
 from rspipe.corpus.pairs import CLUSTERS_SCHEMA, PAIRS_SCHEMA
+from rspipe.curate.audit.targets import open_target
 from rspipe.curate.dedup.hashing import orient
 
 
@@ -38,6 +39,14 @@ def same(out):
         tuple(sorted((p["path_a"].rsplit("/", 1)[1], p["path_b"].rsplit("/", 1)[1]))) for p in found
     ]
     return dict(zip(names, found, strict=True))
+
+
+def test_of_a_corpus_the_tiles_are_compared(tmp_path):
+    for name in ("manifest.json", "data/a.png", "ledger/b.png", "pictures.png"):
+        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "corpus" / name).touch()
+    target = open_target(str(tmp_path / "corpus"), None, tmp_path / "cache")
+    assert target.dataset.tree.paths == ("a.png",)
 
 
 @pytest.fixture(scope="module")
