@@ -106,7 +106,7 @@ bench-pretrain: $(READY) ## MAE, CrossMAE, SelectiveMAE for ViT-S/B/L: images/s,
 
 docs: $(READY) ## The documentation as a site in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html; its search needs a server: make docs-serve"
 
 docs-serve: $(READY) ## The same while you write, at http://127.0.0.1:8000
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs serve
