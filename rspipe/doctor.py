@@ -14,6 +14,7 @@ from typing import Any
 import rspipe
 from rspipe.errors import RecipeError
 from rspipe.io import gdal_child
+from rspipe.plugins import FAMILIES, installed
 from rspipe.recipe import nearest_name
 
 _PACKAGES = {
@@ -85,11 +86,21 @@ def examine(extra: str | None = None) -> list[Finding]:
     ]
     for name in extras:
         findings += _examine_packages(name, is_optional=extra is None)
+    findings += examine_plugins()
     if "curate" in extras and _version_of("rasterio") is not None:
         findings += [_examine_rasterio(), *_examine_gdal()]
     if "train" in extras:
         findings += _examine_torch()
     return findings
+
+
+def examine_plugins() -> list[Finding]:
+    """Name the readers and objectives of other packages, without importing them."""
+    return [
+        Finding(f"{family}: {name}", f"plug-in of {package}")
+        for family in FAMILIES
+        for name, package in installed(family)
+    ]
 
 
 def _examine_packages(extra: str, *, is_optional: bool) -> list[Finding]:

@@ -38,6 +38,20 @@ class Plugin:
         return f"{self.name} ({self.package})"
 
 
+def installed(family: Family) -> list[tuple[str, str]]:
+    """List name and package of each plug-in, without importing it."""
+    return [(point.name, _package(point)) for point in _points(family)]
+
+
+def _points(family: Family) -> list[EntryPoint]:
+    found = entry_points(group=f"rspipe.{family}")
+    return sorted(found, key=lambda point: (point.name, point.value))
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "no package"
+
+
 @cache
 def plugins(family: Family, built_in: tuple[str, ...]) -> dict[str, Plugin]:
     """Import the plug-ins of a family, sorted by name.
@@ -51,7 +65,7 @@ def plugins(family: Family, built_in: tuple[str, ...]) -> dict[str, Plugin]:
             name that is taken.
     """
     found: dict[str, Plugin] = {}
-    for point in sorted(entry_points(group=f"rspipe.{family}"), key=lambda p: (p.name, p.value)):
+    for point in _points(family):
         plugin = _load(point, family)
         other = "rspipe itself" if point.name in built_in else found.get(point.name)
         if other is not None:
@@ -61,7 +75,7 @@ def plugins(family: Family, built_in: tuple[str, ...]) -> dict[str, Plugin]:
 
 
 def _load(point: EntryPoint, family: Family) -> Plugin:
-    package = f"{point.dist.name} {point.dist.version}" if point.dist else "no package"
+    package = _package(point)
     try:
         plugin = Plugin(point.name, package, point.load())
     except (ImportError, AttributeError, SyntaxError) as error:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from rspipe.doctor import Finding, examine_plugins
 from rspipe.errors import PluginError, RecipeError
 from rspipe.plugins import plugins
 from rspipe.readers import READERS, FileTree, all_readers, read_dataset
@@ -79,6 +80,11 @@ def test_a_broken_plug_in_is_named_with_its_package(install, name, target, sourc
     install(name, target, source)
     with pytest.raises(PluginError, match=says):
         all_readers()
+
+
+def test_the_doctor_names_plug_ins_and_their_packages_without_importing_them(install):
+    install("lined", "plug_one:Lined", "raise RuntimeError")
+    assert Finding("readers: lined", "plug-in of plug_one 1.2") in examine_plugins()
 
 
 def test_two_packages_cannot_share_a_name(install):
