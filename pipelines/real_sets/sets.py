@@ -61,7 +61,8 @@ SETS = (
             "options": {"split_patterns": {"train": "Tile [156]/", "test": "Tile [23]/"}},
         },
     ),
-    RealSet("hit_uav", "hit_uav", "hit_uav"),
+    # The nine pictures of normal_xml are there again, in other encodings.
+    RealSet("hit_uav", "hit_uav", "hit_uav", {"options": {"images": "rotate_xml"}}),
     RealSet(
         "sen2ships",
         "sen2ships",
