@@ -94,7 +94,8 @@ class BlobDetection:
         boxes, labels, scores = [], [], []
         for label, pair in sides.items():
             places, likely = finder.places(image, label)
-            boxes.append(self.boxes.upright(places, np.broadcast_to(pair, places.shape)))
+            made = self.boxes.upright(places, np.broadcast_to(pair, places.shape))
+            boxes.append(self.boxes.cut(made, (image.shape[0], image.shape[1])))
             labels.append(np.full(len(places), label, dtype=np.int64))
             scores.append(likely)
         everything = FoundBoxes(

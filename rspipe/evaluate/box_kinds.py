@@ -66,6 +66,12 @@ class BoxKind(ABC):
         """Move boxes to the right and down."""
 
     @abstractmethod
+    def cut(
+        self, boxes: Float[np.ndarray, "n k"], size_px: tuple[int, int]
+    ) -> Float[np.ndarray, "n k"]:
+        """Cut boxes at the edges of an image as the truth is; their middles lie in it."""
+
+    @abstractmethod
     def suppressed(self, found: FoundBoxes, iou: float) -> FoundBoxes:
         """Keep the best of each class that overlap by no more than `iou`, best first."""
 
@@ -129,6 +135,15 @@ class HorizontalBoxes(BoxKind):
         there: Float[np.ndarray, "n 4"] = boxes + np.array([x, y, x, y])
         return there
 
+    def cut(
+        self, boxes: Float[np.ndarray, "n 4"], size_px: tuple[int, int]
+    ) -> Float[np.ndarray, "n 4"]:
+        """Move corners that lie outside to the edge."""
+        height, width = size_px
+        limits = np.array([width, height, width, height])
+        inside: Float[np.ndarray, "n 4"] = np.clip(boxes, 0, limits)
+        return inside
+
     def suppressed(self, found: FoundBoxes, iou: float) -> FoundBoxes:
         """Suppress by torchvision."""
         boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
@@ -183,6 +198,13 @@ class OrientedBoxes(BoxKind):
         """Move the centre."""
         there: Float[np.ndarray, "n 5"] = boxes + np.array([x, y, 0, 0, 0])
         return there
+
+    def cut(
+        self, boxes: Float[np.ndarray, "n 5"], size_px: tuple[int, int]
+    ) -> Float[np.ndarray, "n 5"]:
+        """Leave them: oriented truth is not cut."""
+        del size_px
+        return boxes
 
     def suppressed(self, found: FoundBoxes, iou: float) -> FoundBoxes:
         """Suppress by rotated overlap."""
