@@ -17,6 +17,7 @@ from rspipe.report.conventions import Convention, conventions_of
 from rspipe.report.curve_figures import label_curves, precision_curves
 from rspipe.report.examples import Example, Swatch, read_examples
 from rspipe.report.provenance import Judged, judged_of
+from rspipe.report.robustness_section import Robustness, is_corrupted, robustness_of
 from rspipe.report.scores import (
     PRETRAINED,
     RANDOM,
@@ -160,6 +161,7 @@ class ResultsSection:
     printed: Mapping[str, tuple[Printed, ...]]
     """Published figures by benchmark."""
     judged: tuple[Judged, ...]
+    robustness: tuple[Robustness, ...]
 
 
 def describe_results(results: Results) -> ResultsSection:
@@ -184,13 +186,14 @@ def describe_results(results: Results) -> ResultsSection:
         axis=figures.interval_axis(axis),
         conventions=conventions_of(footnotes),
         skipped=tuple(row for row in results.rows if row["status"] != "done"),
-        details=tuple(_detail(lines, results, looks) for lines in every),
+        details=tuple(_detail(lines, results, looks) for lines in every if not is_corrupted(lines)),
         verdicts={name: verdicts.count(name) for name in ("better", "overlap", "worse")},
         headline=_headline(rows),
         floors=floors_of(done),
         groups=groups_of(every),
         printed=_by_benchmark(printed, axis),
         judged=judged_of(recipe, done),
+        robustness=robustness_of(every, looks),
     )
 
 
