@@ -260,6 +260,7 @@ def _dask_client(how: CurateHow) -> Iterator[Client]:
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",
         "distributed.worker.daemon": True,
+        "distributed.worker.preload": ["rspipe.curate.deaf"],
         "distributed.scheduler.allowed-failures": 2,
     }
     limit = "auto" if how.memory_limit_gib is None else f"{how.memory_limit_gib}GiB"
