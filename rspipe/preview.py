@@ -43,7 +43,7 @@ class Preview:
 
     def lines(self) -> list[str]:
         """Say it in lines for a terminal."""
-        said = [f"{self.verb} {self.name}: nothing is written by --dry-run"]
+        said = [f"{self.verb} {self.name}: --dry-run, nothing is begun"]
         said += [f"  {'reads':<8}{text}" for text in self.reads]
         said += [f"  {'writes':<8}{text}" for text in self.writes]
         if self.parts:

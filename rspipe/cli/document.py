@@ -22,7 +22,9 @@ set of recipes. A mistyped verb, option, key, recipe or data set is answered wit
 name.
 
 **Before long work**: `--dry-run` says what would be read and written, what is done already, and
-what is known of steps, sizes and hours; it writes nothing.
+what is known of steps, sizes and hours. It writes nothing, with one exception: what is in a
+compressed tar is known only once it is unpacked, so that is done, into the cache where the run
+finds it.
 
 **For programs**: with `--json` stdout is one JSON document and nothing else; what people read
 goes to stderr. `jq` then takes it: `rspipe eval recipe.yaml --json | jq '.rows[] | {benchmark,

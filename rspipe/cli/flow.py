@@ -1,5 +1,6 @@
 """The verbs of the flow: curate, pretrain, eval, compare, report. Each reads one recipe."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,8 +117,6 @@ def pretrain(
 
 def _is_main_process() -> bool:
     """Whether this is the one of torchrun's processes that speaks."""
-    import os
-
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -15,7 +15,7 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print JSON alone on stdout; progress goes to stderr.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing of it.")
 ]
 
 

@@ -1,4 +1,7 @@
-"""What `rspipe curate` would do: `--dry-run`. Files are listed; no pixel is read."""
+"""What `rspipe curate` would do: `--dry-run`. Files are listed; no pixel is read.
+
+Nothing is written but what listing needs: compressed tars are unpacked into the cache.
+"""
 
 import shutil
 from collections.abc import Sequence
