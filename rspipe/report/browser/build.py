@@ -47,7 +47,7 @@ def build_browser(
         corpus: a finished corpus.
         out: the page; None: `browser.html` in the corpus's folder.
         rows: tiles and dropped files to draw at most. Their survivors, copies, benchmark pictures
-            and neighbours come on top: at most 4 times as many rows in all.
+            and neighbours come on top: in all at most 5.3 times as many, as a rule far fewer.
         seed: another one draws others.
 
     Returns:

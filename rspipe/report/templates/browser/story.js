@@ -94,17 +94,24 @@ function origin(row) {
     ]));
 }
 
+// The ledger has no attribution of what was dropped: its source's stands in, where that has but one.
+const attributionOf = new Map();
+for (const row of allRows) {
+  const of = tiles.dataset[row], said = tiles.attribution[row];
+  if (said !== null) attributionOf.set(of, attributionOf.has(of) && attributionOf.get(of) !== said ? null : said);
+}
+
 function rights(row) {
   const of = (name) => tiles[name][row];
-  return make("div", {},
+  return make("div", { class: "rights" },
     facts("Rights", [
       ["licence", licence(row)],
-      ["attribution", of("attribution")],
+      ["attribution", of("attribution") ?? attributionOf.get(of("dataset"))],
       ["may be passed on", of("fate") === KEPT ? { true: "yes", false: "no", null: "not stated" }[of("redistributable")] : null],
     ]),
     facts("Ledger", [
       [isFile(row) ? "image id" : "tile id", code(tiles.key[row])],
-      ["on the command line", code(`rspipe corpus show CORPUS ${isFile(row) ? `'${pathOf(row).replaceAll("'", "'\\''")}'` : tiles.key[row]}`)],
+      ["command", code(`rspipe corpus show CORPUS ${isFile(row) ? `'${pathOf(row).replaceAll("'", "'\\''")}'` : tiles.key[row]}`)],
     ]));
 }
 
