@@ -83,6 +83,8 @@ class ScoreRow:
     """The interval of each encoder, all on one axis."""
     is_last: bool
     """Whether the benchmark's published figures follow."""
+    is_corrupted: bool
+    """Whether the test images were corrupted."""
 
     @property
     def pair(self) -> tuple[Score, Score] | None:
@@ -247,6 +249,7 @@ def _score_row(
             for name, s in scores.items()
         },
         is_last=is_last,
+        is_corrupted=is_corrupted(lines),
     )
 
 
@@ -263,7 +266,7 @@ def _by_benchmark(
 
 def _headline(rows: Sequence[ScoreRow]) -> ScoreRow | None:
     """Choose the score with most test images: a rule that does not look at the scores."""
-    pairs = [row for row in rows if row.pair]
+    pairs = [row for row in rows if row.pair and not row.is_corrupted]
     return max(pairs, key=lambda row: (row.n_test or 0, row.protocol), default=None)
 
 

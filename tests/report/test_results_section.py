@@ -48,6 +48,26 @@ def test_headline_is_the_score_with_most_test_images(rescored):
     assert rescored(add).headline.benchmark == "big"
 
 
+def test_a_score_under_corruption_is_a_line_but_no_headline(rescored):
+    def add(rows):
+        triple = {"value": -0.1, "ci_low": -0.2, "ci_high": 0.0}
+        one = {"kind": "jpeg", "severity": 30.0, **triple, "change": triple}
+        extra = {
+            "corruptions": [one | {"feature_distance": triple}],
+            "feature_distance_between_images": 0.3,
+        }
+        rows += [
+            {**row, "protocol": "knn_corrupted", "metric": "OA_corrupted", "extra": extra}
+            for row in rows[:2]
+        ]
+
+    section = rescored(add)
+    assert [row.protocol for row in section.rows] == ["knn", "knn_corrupted"]
+    assert section.headline.protocol == "knn"
+    assert [one.probe for one in section.robustness] == ["knn"]
+    assert len(section.details) == 1
+
+
 def test_without_a_baseline_there_is_no_headline_and_no_verdict(rescored):
     section = rescored(lambda rows: rows.pop(1))
     assert section.headline is None
