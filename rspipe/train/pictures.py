@@ -13,8 +13,8 @@ from rspipe.objectives import Plan, Reconstruction
 IGNORED, SEED, VISIBLE, PREDICTED = range(4)
 """What a plan makes of a patch. A seed is visible and was chosen before the others."""
 
-# By role; chosen to differ for the colour-blind, too (Okabe & Ito 2008).
-_COLOURS = np.array([(0, 0, 0), (86, 180, 233), (0, 158, 115), (240, 200, 0)], dtype=np.uint8)
+COLOURS = np.array([(0, 0, 0), (86, 180, 233), (0, 158, 115), (240, 200, 0)], dtype=np.uint8)
+"""By role; chosen to differ for the colour-blind, too (Okabe & Ito 2008)."""
 _GAP_PX = 4
 _MIN_TILE_PX = 96
 
@@ -42,7 +42,7 @@ def write_picture(
         _to_rgb(encoder.denormalise(x.float().cpu()))
         for x in (images, reconstruction.visible, reconstruction.filled)
     )
-    marked = _mark(original, roles, encoder.config.patch_px)
+    marked = mark_roles(original, roles, encoder.config.patch_px)
     rows = [_row(tiles) for tiles in (original, visible, filled, marked)]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(rows)).save(path)
@@ -71,11 +71,17 @@ def _to_rgb(pixels: torch.Tensor) -> UInt8[np.ndarray, "B H W 3"]:
     return bands if bands.shape[-1] == 3 else np.repeat(bands[..., :1], 3, axis=-1)
 
 
-def _mark(
+def mark_roles(
     tiles: UInt8[np.ndarray, "B H W 3"], roles: Int[np.ndarray, "B h w"], patch_px: int
 ) -> UInt8[np.ndarray, "B H W 3"]:
-    """Tint each patch by its role."""
-    tints = _COLOURS[roles].repeat(patch_px, axis=1).repeat(patch_px, axis=2)
+    """Tint each patch by its role, half and half with `COLOURS`.
+
+    Args:
+        tiles: H and W are those of the grid times the patch.
+        roles: as `roles_of` says.
+        patch_px: side of a patch.
+    """
+    tints = COLOURS[roles].repeat(patch_px, axis=1).repeat(patch_px, axis=2)
     marked: UInt8[np.ndarray, "B H W 3"] = tiles // 2 + tints // 2
     return marked
 

@@ -22,7 +22,8 @@ from rspipe.train.sinks import flat
 TRAINER_VERSION = 3
 
 _MANIFEST = "manifest.json"
-_RECIPE = "run.yaml"
+RECIPE_FILE = "run.yaml"
+CHECKPOINTS = "checkpoint"
 
 
 class RunFolder:
@@ -39,7 +40,7 @@ class RunFolder:
         self.corpus_fingerprint = corpus_fingerprint
         self.start = hash_weights(recipe.what.init_from)
         self.fingerprint = run_fingerprint(recipe.what, corpus_fingerprint, self.start)
-        self.checkpoints = self.path / "checkpoint"
+        self.checkpoints = self.path / CHECKPOINTS
         self.pictures = self.path / "pictures"
         self.nonfinite = self.path / "nonfinite.json"
 
@@ -56,7 +57,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self.check()
         if may_write:
-            write_aside(self.path / _RECIPE, yaml.safe_dump(self._note(), sort_keys=False))
+            write_aside(self.path / RECIPE_FILE, yaml.safe_dump(self._note(), sort_keys=False))
 
     def check(self) -> None:
         """Refuse a folder that holds another run.
@@ -64,7 +65,7 @@ class RunFolder:
         Raises:
             RunError: saying what differs.
         """
-        note = self.path / _RECIPE
+        note = self.path / RECIPE_FILE
         if note.is_file():
             there = yaml.safe_load(note.read_text())
             if there.get("fingerprint") != self.fingerprint:
