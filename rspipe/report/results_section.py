@@ -21,18 +21,20 @@ from rspipe.report.robustness_section import Robustness, is_corrupted, robustnes
 from rspipe.report.scores import (
     PRETRAINED,
     RANDOM,
+    SIZES,
     Lines,
     Row,
     Score,
+    curves_of,
     encoders_of,
     further_of,
+    lines_of,
     looks_of,
     score_of,
 )
 
 # What `per_class` holds, by task.
 _CLASS_METRICS = {"classification": "recall", "detection": "AP50", "segmentation": "IoU"}
-_SIZES = {"few_shot": "images per class", "label_share": "share of the train part"}
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def describe_results(results: Results) -> ResultsSection:
     printed = printed_of(recipe, done)
     axis = _axis(done, printed)
     encoders = encoders_of(done)
-    looks, every = looks_of(encoders), _lines(done)
+    looks, every = looks_of(encoders), lines_of(done)
     last = {str(next(iter(lines.values()))["benchmark"]): lines for lines in every}
     rows = tuple(
         _score_row(lines, footnotes, axis, looks, any(lines is one for one in last.values()))
@@ -197,15 +199,6 @@ def describe_results(results: Results) -> ResultsSection:
         judged=judged_of(recipe, done),
         robustness=robustness_of(every, looks),
     )
-
-
-def _lines(done: Sequence[Row]) -> list[dict[str, Row]]:
-    """Group rows that differ in the encoder alone."""
-    lines: dict[tuple[str, ...], dict[str, Row]] = {}
-    for row in done:
-        key = tuple(str(row[name]) for name in ("benchmark", "task", "protocol", "metric"))
-        lines.setdefault(key, {})[str(row["encoder"])] = row
-    return list(lines.values())
 
 
 def _axis(done: Sequence[Row], printed: Sequence[Printed]) -> tuple[float, float]:
@@ -310,13 +303,8 @@ def _images_root(results: Results, row: Row) -> Path | None:
 
 
 def _curve(lines: Lines, looks: Mapping[str, str]) -> Markup:
-    curves = {
-        encoder: [(float(p["size"]), score_of(p)) for p in row["extra"]["curve"]]
-        for encoder, row in lines.items()
-        if "curve" in (row.get("extra") or {})
-    }
     protocol = str(next(iter(lines.values()))["protocol"])
-    return label_curves(curves, looks, _SIZES.get(protocol, "size of the train part"))
+    return label_curves(curves_of(lines), looks, SIZES.get(protocol, "size of the train part"))
 
 
 def _classes(lines: Lines, names: Sequence[str]) -> tuple[ClassRow, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from rspipe.report.figures import colour
 
+SIZES = {"few_shot": "images per class", "label_share": "share of the train part"}
+"""What the sizes of a curve are, by protocol."""
 PRETRAINED, RANDOM = "pretrained", "random"
 _LAST = (RANDOM, "image_statistics", "none")
 
@@ -46,6 +48,24 @@ def score_of(row: Row, which: str = "") -> Score:
         None if which else row.get("n_seeds"),
         None if which else row.get("seed_std"),
     )
+
+
+def lines_of(done: Sequence[Row]) -> list[dict[str, Row]]:
+    """Group rows that differ in the encoder alone: a line of the score table each."""
+    lines: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in done:
+        key = tuple(str(row[name]) for name in ("benchmark", "task", "protocol", "metric"))
+        lines.setdefault(key, {})[str(row["encoder"])] = row
+    return list(lines.values())
+
+
+def curves_of(lines: Lines) -> dict[str, list[tuple[float, Score]]]:
+    """Read the scores by number of labels, by encoder; empty where a protocol draws no parts."""
+    return {
+        encoder: [(float(point["size"]), score_of(point)) for point in row["extra"]["curve"]]
+        for encoder, row in lines.items()
+        if "curve" in (row.get("extra") or {})
+    }
 
 
 def encoders_of(done: Sequence[Row]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def load_trained(run: Path) -> Trained:
     """
     note = run / RECIPE_FILE
     if not note.is_file():
-        raise RunError(f"{run}: no run here; `make pretrain` leaves one in data/runs")
+        raise RunError(f"{run}: no run here; `rspipe pretrain` leaves one in data/runs")
     said = read_yaml(note.read_text())
     plain = {key: said[key] for key in PretrainRecipe.model_fields if key in said}
     recipe = validate(plain, PretrainRecipe, str(note))

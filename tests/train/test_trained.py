@@ -22,7 +22,7 @@ def test_a_run_is_read_back_whole(corpus, make_recipe):
 
 
 def test_what_is_not_there_is_named_with_the_next_move(tmp_path, corpus, make_recipe):
-    with pytest.raises(RunError, match="make pretrain"):
+    with pytest.raises(RunError, match="rspipe pretrain"):
         load_trained(tmp_path)
     run = pretrain(make_recipe(steps=2))
     (run / "checkpoint/last").unlink()
