@@ -70,4 +70,5 @@ def shares_by_score(
     group = rank * groups // scores.shape[1]
     counts = np.zeros((groups, kinds))
     np.add.at(counts, (group.ravel(), roles.reshape(len(roles), -1).ravel()), 1)
-    return counts / counts.sum(axis=1, keepdims=True)
+    shares: Float[np.ndarray, "groups kinds"] = counts / counts.sum(axis=1, keepdims=True)
+    return shares
