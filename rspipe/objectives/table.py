@@ -42,8 +42,15 @@ def _read_section(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return value
     name = value.get("name") if isinstance(value, dict) else None
     if name not in others:
-        return handler(value)
+        return handler(_as_read_from_json(value))
     return validate(value, others[name].Config, origin=f"objective {name}")
+
+
+def _as_read_from_json(value: Any) -> Any:
+    """Make tuples of lists: a recipe is strict JSON, but what comes through here no longer is."""
+    if isinstance(value, dict):
+        return {key: _as_read_from_json(each) for key, each in value.items()}
+    return tuple(map(_as_read_from_json, value)) if isinstance(value, list) else value
 
 
 # Goes around a union of configs: those of other packages may stand there, too.
