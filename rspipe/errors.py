@@ -15,7 +15,8 @@
     ├── FetchError         a published file cannot be fetched, verified or unpacked
     ├── RunError           a pre-training run is absent, incomplete, or does not match its recipe
     │   └── Stopped        a signal stopped work that keeps checkpoints (exit 128 + its number)
-    └── WeightsError       weights do not fit the model strictly
+    ├── WeightsError       weights do not fit the model strictly
+    └── UnfitEncoder       an encoder cannot do what a protocol asks; the protocol's row says why
 
 Each message names the thing, the reason and the next move. docs/cli.md lists the exit codes.
 """
@@ -159,3 +160,7 @@ class Stopped(RunError):
 
 class WeightsError(RspipeError):
     """Weights do not fit the model strictly."""
+
+
+class UnfitEncoder(RspipeError):
+    """An encoder cannot do what a protocol asks of it: four levels, another image size."""

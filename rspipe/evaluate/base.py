@@ -13,7 +13,7 @@ from rspipe.evaluate.encoders import Gives, Judged
 from rspipe.evaluate.features import Features
 from rspipe.evaluate.token_extraction import TokenCache
 from rspipe.evaluate.uncertainty import Estimates
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.recipe import Strict
 from rspipe.schema import Task
 
@@ -232,7 +232,7 @@ class PixelEvaluator(Judging, Protocol):
     well as masks.
     """
 
-    def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Backbone, work: Path) -> Scores:
         """Train on the train part of every fold, predict the test part, score all predictions.
 
         Args:

@@ -10,6 +10,7 @@ from rspipe.evaluate.published import Published
 from rspipe.evaluate.robustness.settings import Robustness
 from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.evaluate.tokens import Norm
+from rspipe.models.timm_sources import InputRules
 from rspipe.recipe import Strict
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -237,6 +238,9 @@ class What(Strict):
     baselines: tuple[Literal["random", "image_statistics"], ...] = ("random", "image_statistics")
     """Encoders to judge beside the trained one: `random` has its shape, untrained;
     `image_statistics` are means, spreads and histograms of each band, for classification."""
+    input: dict[str, InputRules] = Field(default_factory=dict)
+    """What encoders shall read, where it is not what they say of themselves, by label:
+    `what.input.pretrained.img_px=448`."""
     pooling: Literal["mean", "cls", "both"] = "mean"
     """How tokens become one vector: the mean of the patch tokens, the class token, or both
     end to end. Probes that pool tokens by themselves have dials of their own."""
@@ -301,9 +305,10 @@ class EvalRecipe(Strict):
 
     name: str
     encoder: str
-    """Folder of a pre-training run, of `rspipe weights import`, or of Hugging Face."""
+    """Folder of a pre-training run, of `rspipe weights import`, or of Hugging Face; or timm's:
+    `timm/NAME` with the weights that timm downloads, `timm/NAME@FILE`, `timm/NAME@random`."""
     beside: dict[str, str] = Field(default_factory=dict)
-    """Further encoders to judge in the same table: label and folder."""
+    """Further encoders to judge in the same table: label and place, as `encoder`."""
     data: str
     """Folder whose subfolders are data sets in their published layouts."""
     benchmarks: Literal["auto"] | tuple[str, ...] = "auto"

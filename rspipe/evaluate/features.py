@@ -1,4 +1,4 @@
-"""Frozen features: every image is decoded once and seen by every encoder in the same pass.
+"""Frozen features: an image is decoded once and seen by every encoder of its size in one pass.
 
 Classification reads `tokens.py`. For dense tasks tokens are those after the encoder's final
 LayerNorm; images of any size and shape are resized (bilinear, antialiased) to tiles x img_px,
@@ -21,7 +21,7 @@ from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import What
 from rspipe.evaluate.tokens import FrozenTokens
 from rspipe.io.images import decode, to_rgb
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.schema import Task
 
 
@@ -60,7 +60,7 @@ class _Batch:
 
 def extract(
     benchmark: Benchmark,
-    encoders: Mapping[str, Encoder],
+    encoders: Mapping[str, Backbone],
     what: What,
     batch: int,
     device: torch.device,
@@ -69,14 +69,28 @@ def extract(
 
     Args:
         benchmark: images that neither train nor are scored are left out.
-        encoders: by label; all of one image size.
+        encoders: by label; images are decoded once for all of one size.
         what: tiling.
         batch: inputs per forward pass.
         device: where the encoders are.
     """
-    any_encoder = next(iter(encoders.values()))
-    tiles = _tiles(benchmark.task, what)
-    height, width = any_encoder.config.size_px
+    found: dict[str, Features] = {}
+    for size_px in dict.fromkeys(encoder.config.size_px for encoder in encoders.values()):
+        of_size = {k: e for k, e in encoders.items() if e.config.size_px == size_px}
+        made = _extract(benchmark, of_size, _tiles(benchmark.task, what), batch, device)
+        found.update(made.features)
+    return Extraction(made.benchmark, found, made.unreadable)
+
+
+def _extract(
+    benchmark: Benchmark,
+    encoders: Mapping[str, Backbone],
+    tiles: int,
+    batch: int,
+    device: torch.device,
+) -> Extraction:
+    """Encode by encoders of one image size."""
+    height, width = next(iter(encoders.values())).config.size_px
     input_px = (height * tiles, width * tiles)
     unreadable: dict[str, str] = {}
     found: dict[str, list[Tensor]] = {label: [] for label in encoders}
@@ -103,12 +117,12 @@ def extract(
 
 @torch.inference_mode()
 def token_grids(
-    encoder: Encoder, pixels: UInt8[np.ndarray, "B H W 3"], tiles: int, device: torch.device
+    encoder: Backbone, pixels: UInt8[np.ndarray, "B H W 3"], tiles: int, device: torch.device
 ) -> Float[Tensor, "B D h w"]:
     """Encode images tile by tile and join the tokens into one map per image."""
     h, w = encoder.config.grid
     inputs = encoder.preprocess(cut_tiles(pixels, tiles)).to(device)
-    tokens = encoder.tokens(inputs, final_norm=True)[:, 1:].float().cpu()
+    tokens = encoder.patch_tokens(inputs, final_norm=True).float().cpu()
     grid = tokens.reshape(len(pixels), tiles, tiles, h, w, -1)
     # image, tile row, tile column, row, column, width -> image, width, rows, columns
     joined = grid.permute(0, 5, 1, 3, 2, 4).reshape(len(pixels), -1, tiles * h, tiles * w)

@@ -24,7 +24,7 @@ from rspipe.evaluate.scene_tuning.pictures import SceneSet, for_testing, for_tra
 from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.evaluate.scene_tuning.training import Plan, predict, train_classifier
 from rspipe.evaluate.splits import Fold
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.schema import Task
 
 
@@ -70,7 +70,7 @@ class FineTuned:
         """Training."""
         return self.what.fine_tune
 
-    def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Backbone, work: Path) -> Scores:
         """Train per fold and seed, predict the test part, score all predictions together.
 
         Killed, it goes on: finished trainings are kept as their predictions, the one that was
@@ -108,7 +108,7 @@ class FineTuned:
         return scores
 
     def _trained(
-        self, benchmark: Benchmark, fold: Fold, encoder: Encoder, seed: int, stem: Path
+        self, benchmark: Benchmark, fold: Fold, encoder: Backbone, seed: int, stem: Path
     ) -> Trained:
         """Train with one seed, or take what a killed evaluation had finished."""
         done, checkpoint = stem.with_suffix(".json"), stem.with_suffix(".pt")

@@ -13,7 +13,7 @@ from rspipe.evaluate.horizontal import FasterRCNN, PlainDETR
 from rspipe.evaluate.horizontal.faster_rcnn import levels_of
 from rspipe.evaluate.horizontal.pictures import to_learn, to_published
 from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 
 class HorizontalDetection(TunedDetection):
@@ -49,7 +49,7 @@ class FasterRCNNDetection(HorizontalDetection):
         """Network and training."""
         return self.what.faster_rcnn
 
-    def detector_on(self, encoder: Encoder, n_classes: int) -> Detector:
+    def detector_on(self, encoder: Backbone, n_classes: int) -> Detector:
         """Put two stages on the pyramid of the settings."""
         settings = self.settings.detector
         return FasterRCNN(levels_of(encoder, settings), n_classes, settings)
@@ -65,6 +65,6 @@ class PlainDETRDetection(HorizontalDetection):
         """Network and training."""
         return self.what.plain_detr
 
-    def detector_on(self, encoder: Encoder, n_classes: int) -> Detector:
+    def detector_on(self, encoder: Backbone, n_classes: int) -> Detector:
         """Put the decoder on the encoder."""
         return PlainDETR(encoder, n_classes, self.settings.detector)

@@ -15,7 +15,7 @@ from rspipe.evaluate.config import Bootstrap, What
 from rspipe.evaluate.encoders import Judged
 from rspipe.evaluate.probes import PROBES
 from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.recipe import nearest_name
 
 # The value is wanted, not its interval: the least that the bootstrap takes.
@@ -47,7 +47,7 @@ class NearestNeighbours:
         self.every_steps = every_steps
         self._benchmark = found
 
-    def __call__(self, step: int, encoder: Encoder) -> dict[str, float]:
+    def __call__(self, step: int, encoder: Backbone) -> dict[str, float]:
         """Score the encoder, on the device it is on; `step` names it only."""
         device = next(encoder.parameters()).device
         knn = Classification(PROBES["knn"], _WHAT, device)

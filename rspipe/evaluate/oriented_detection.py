@@ -13,7 +13,7 @@ from rspipe.evaluate.oriented import OrientedRCNN
 from rspipe.evaluate.oriented.pictures import draw_flip, to_learn
 from rspipe.evaluate.oriented.settings import OrientedTuning
 from rspipe.evaluate.pyramid import Pyramid
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 
 class OrientedDetection(TunedDetection):
@@ -38,7 +38,7 @@ class OrientedDetection(TunedDetection):
         """Network and training."""
         return self.what.oriented
 
-    def detector_on(self, encoder: Encoder, n_classes: int) -> Detector:
+    def detector_on(self, encoder: Backbone, n_classes: int) -> Detector:
         """Put Oriented R-CNN on the four-tap pyramid."""
         return OrientedRCNN(Pyramid(encoder), n_classes, self.settings.detector)
 

@@ -18,7 +18,7 @@ from rspipe.evaluate.runner import (
     pick_device,
     plan_cells,
 )
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.preview import Part, Preview
 
 
@@ -71,5 +71,5 @@ def _token_bytes(recipe: EvalRecipe, encoders: Mapping[str, Judged]) -> int:
     return sum(
         width_of_value * judged.encoder.config.width * (1 + math.prod(judged.encoder.config.grid))
         for judged in encoders.values()
-        if isinstance(judged.encoder, Encoder)
+        if isinstance(judged.encoder, Backbone)
     )

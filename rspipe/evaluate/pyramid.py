@@ -1,7 +1,7 @@
-"""A plain vision transformer as a feature pyramid: four taps, four strides.
+"""An encoder as a feature pyramid: four taps, four strides.
 
-Layout, shared by detection and segmentation: `Pyramid(...)` returns a dict of four maps, all of
-the encoder's width D, finest first:
+Layout, shared by detection and segmentation: `Pyramid(...)` returns a dict of four maps, finest
+first. Of a plain vision transformer all are of its width D:
 
     level  tap (block, from 0; B / L)  made by                                     stride, patch 16
     "0"     3 /  7                     deconvolution, LayerNorm, GELU, deconvolution      4
@@ -11,22 +11,27 @@ the encoder's width D, finest first:
 
 For an image of H x W and a patch of P pixels the maps are 4h x 4w, 2h x 2w, h x w and
 floor(h/2) x floor(w/2), where h x w = H/P x W/P. Tokens are tapped behind their block, before the
-encoder's final LayerNorm, which is not used.
+encoder's final LayerNorm, which is not used. What is a pyramid itself gives its own last four maps.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from rspipe.models.encoder import Encoder, run_block
+from rspipe.errors import UnfitEncoder
+from rspipe.models.backbone import Backbone
 
 LEVELS = ("0", "1", "2", "3")
 """Keys of the pyramid, finest first: the names that torchvision's backbones give their maps."""
 
 Levels = dict[str, Float[Tensor, "B D h w"]]
+
+_OTHERWISE = (
+    "`taps: last` (UPerNet) and `pyramid: last` (Faster R-CNN) make all levels of the last map"
+)
 
 
 def protocol_taps(depth: int) -> tuple[int, int, int, int]:
@@ -68,8 +73,8 @@ class FeaturePyramid(Protocol):
     """What a detector needs of its backbone: `Pyramid`, or any module like it."""
 
     @property
-    def width(self) -> int:
-        """Channels of every level."""
+    def widths(self) -> Sequence[int]:
+        """Channels of every level, finest first."""
 
     @property
     def strides_px(self) -> Mapping[str, float]:
@@ -80,61 +85,70 @@ class FeaturePyramid(Protocol):
 
 
 class Pyramid(nn.Module):
-    """An encoder and the adapter behind it: images in, four maps out.
+    """An encoder and, where its maps are of one size, the adapter behind it: images in, four out.
+
+    The maps of an encoder that is a pyramid itself (Swin, ConvNeXt, ResNet) are its levels as they
+    are: those of its last four stages, each of its own width.
 
     Source: Bao et al. 2022 (BEiT), arXiv:2106.08254, app. G; taps and norm as MTP
     (arXiv:2403.13430) and SelectiveMAE fine-tune.
     """
 
-    def __init__(
-        self, encoder: Encoder, taps: Sequence[int] | None = None, class_token: bool = False
-    ) -> None:
+    def __init__(self, encoder: Backbone, taps: Sequence[int] | None = None) -> None:
         """Put an adapter behind an encoder.
 
         Args:
-            encoder: at the size of the images; see `resized.at_size`.
-            taps: four blocks, from 0, finest level first; None: `protocol_taps`.
-            class_token: whether the class token takes part in attention; the protocol drops it.
+            encoder: at the size of the images; see `Backbone.at_size`.
+            taps: four places of `encoder.stages`, finest level first, all of one stride; None:
+                `protocol_taps`, or the last four stages of a pyramid.
+
+        Raises:
+            ValueError: taps are no four of its stages.
+            UnfitEncoder: its own stages make no four levels.
         """
         super().__init__()
         self.encoder = encoder
-        self.taps = protocol_taps(encoder.config.depth) if taps is None else tuple(taps)
-        if len(self.taps) != len(LEVELS) or not set(self.taps) <= set(range(encoder.config.depth)):
-            raise ValueError(f"taps={self.taps}: want four blocks of {encoder.config.depth}")
-        self.class_token = class_token
-        self.adapter = Adapter(encoder.config.width)
-        self.width = encoder.config.width
-        patch = encoder.config.patch_px
-        self.strides_px = dict(zip(LEVELS, (patch / 4, patch / 2, patch, patch * 2), strict=True))
+        self.taps = _own_taps(encoder) if taps is None else tuple(taps)
+        places = range(len(encoder.stages))
+        if len(self.taps) != len(LEVELS) or not set(self.taps) <= set(places):
+            raise ValueError(f"taps={self.taps}: want four blocks of {len(places)}")
+        tapped = [encoder.stages[place] for place in self.taps]
+        strides = [float(stage.stride_px) for stage in tapped]
+        self.adapter: nn.Module
+        if len(set(strides)) == 1:
+            self.adapter = Adapter(tapped[0].width)
+            strides = [strides[0] * factor for factor in (1 / 4, 1 / 2, 1, 2)]
+        else:
+            self.adapter = AsTheyAre()
+        if any(coarse != 2 * fine for fine, coarse in pairwise(strides)):
+            raise UnfitEncoder(
+                f"its maps have strides of {', '.join(f'{s:g}' for s in strides)} px, and four "
+                f"levels want each twice the one before; {_OTHERWISE}"
+            )
+        self.widths = tuple(stage.width for stage in tapped)
+        self.strides_px = dict(zip(LEVELS, strides, strict=True))
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Levels:
         """Encode normalised images; see the module for the layout of the result."""
-        found = tap(self.encoder, images, self.taps, self.class_token)
-        levels: Levels = self.adapter(
-            [to_map(tokens, self.encoder.config.grid) for tokens in found]
-        )
+        levels: Levels = self.adapter(self.encoder.maps(images, self.taps))
         return levels
 
 
-def tap(
-    encoder: Encoder, images: Float[Tensor, "B C H W"], taps: Sequence[int], class_token: bool
-) -> list[Float[Tensor, "B N D"]]:
-    """Run the blocks up to the last tap and return the patch tokens behind each tapped one."""
-    x = encoder.embed(images)
-    if class_token:
-        first = encoder.vit.cls_token + encoder.vit.pos_embed[:, :1]
-        x = torch.cat([first.expand(len(x), -1, -1).to(x.dtype), x], dim=1)
-    behind: dict[int, Tensor] = {}
-    for number, block in enumerate(encoder.vit.blocks[: max(taps) + 1]):
-        x = run_block(block, x, checkpointed=encoder.checkpointed)
-        if number in taps:
-            behind[number] = x[:, 1:] if class_token else x
-    return [behind[number] for number in taps]
+def _own_taps(encoder: Backbone) -> tuple[int, ...]:
+    count = len(encoder.stages)
+    if encoder.is_columnar:
+        return protocol_taps(count)
+    if count < len(LEVELS):
+        raise UnfitEncoder(f"it has {count} stages, and four levels are wanted; {_OTHERWISE}")
+    return tuple(range(count)[-len(LEVELS) :])
 
 
-def to_map(tokens: Float[Tensor, "B N D"], grid: tuple[int, int]) -> Float[Tensor, "B D h w"]:
-    """Lay patch tokens out as the map that they are of."""
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)
+class AsTheyAre(nn.Module):
+    """No adapter: four maps are four levels."""
+
+    def forward(self, maps: Sequence[Float[Tensor, "B D h w"]]) -> Levels:
+        """Name the levels."""
+        return dict(zip(LEVELS, maps, strict=True))
 
 
 class Adapter(nn.Module):

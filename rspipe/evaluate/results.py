@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rspipe import __version__
 from rspipe.evaluate.base import RESULTS_VERSION, EvalResult
@@ -15,9 +16,21 @@ _NESTED = ("per_class", "extra")
 
 
 def write_results(
-    folder: Path, recipe: EvalRecipe, rows: Sequence[EvalResult], timings_s: dict[str, float]
+    folder: Path,
+    recipe: EvalRecipe,
+    rows: Sequence[EvalResult],
+    timings_s: dict[str, float],
+    encoders: dict[str, Any],
 ) -> None:
-    """Write all rows, then the manifest: where it stands, everything else is whole."""
+    """Write all rows, then the manifest: where it stands, everything else is whole.
+
+    Args:
+        folder: of the results.
+        recipe: what was asked for.
+        rows: all of them.
+        timings_s: by benchmark.
+        encoders: by label, what was judged and what it reads.
+    """
     (folder / "manifest.json").unlink(missing_ok=True)
     write_json([row.model_dump(mode="json") for row in rows], folder / "results.json")
     write_text(to_csv(rows), folder / "results.csv")
@@ -29,6 +42,7 @@ def write_results(
         "fingerprint": fingerprint([row.cell or [row.benchmark, row.reason] for row in rows]),
         "cells": [row.cell for row in rows if row.cell is not None],
         "timings_s": timings_s,
+        "encoders": encoders,
         "complete": True,
     }
     write_json(manifest, folder / "manifest.json")

@@ -12,7 +12,7 @@ import torch
 import typer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from rspipe.errors import MissingDependency, RecipeError
+from rspipe.errors import MissingDependency, RecipeError, UnfitEncoder
 from rspipe.evaluate import EVALUATORS, AnyEvaluator
 from rspipe.evaluate.base import (
     EncodingEvaluator,
@@ -41,7 +41,7 @@ from rspipe.evaluate.results import to_table, write_results
 from rspipe.evaluate.robustness.evaluator import UnderCorruption
 from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.io.tables import remove_partials
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.recipe import fingerprint, nearest_name
 
 # Raised by every change that moves numbers, so that older cells are not taken for new ones.
@@ -95,7 +95,7 @@ def evaluate(recipe: EvalRecipe) -> Path:
                 rows += judge(benchmark, encoders, recipe, store, device, exposure)
             timings[benchmark.name] = round(time.perf_counter() - before, 3)
     timings["total"] = round(time.perf_counter() - started, 3)
-    write_results(out, recipe, rows, timings)
+    write_results(out, recipe, rows, timings, {k: j.as_dict() for k, j in encoders.items()})
     typer.echo("\n".join(filter(None, (to_table(rows), to_lines(recipe.published)))))
     typer.echo(f"{len(rows)} rows in {out / 'results.json'}, {timings['total']:.1f} s")
     return out
@@ -157,7 +157,7 @@ def _extracted(
     if not wanted:
         return Extraction(benchmark, {})
     if benchmark.task != "classification":
-        dense = {k: j.encoder for k, j in wanted.items() if isinstance(j.encoder, Encoder)}
+        dense = {k: j.encoder for k, j in wanted.items() if isinstance(j.encoder, Backbone)}
         return extract(benchmark, dense, recipe.what, recipe.how.batch, cache.device)
     with_tokens = {label for label, reads in readers if reads == "tokens"}
     return extract_tokens(benchmark, wanted, frozenset(with_tokens), cache)
@@ -185,34 +185,32 @@ def load_encoders(recipe: EvalRecipe, device: torch.device) -> dict[str, Judged]
         RecipeError: an encoder reads other bands than red, green and blue, or its label is taken.
         WeightsError: an encoder is not whole.
     """
-    judged = {PRETRAINED: open_encoder(recipe.encoder)}
+    rules = recipe.what.input
+    _refuse_unknown_labels(recipe)
+    judged = {PRETRAINED: open_encoder(recipe.encoder, rules.get(PRETRAINED))}
     trained = judged[PRETRAINED].network
     for baseline in recipe.what.baselines:
         if baseline == "random":
-            untrained = Encoder.random(trained.config, recipe.what.seed).eval()
-            judged[baseline] = Judged(untrained, of_memory(untrained))
+            untrained = trained.untrained(recipe.what.seed).eval()
+            judged[baseline] = Judged(untrained, of_memory(untrained), source="random weights")
         else:
             judged[baseline] = Judged(ImageStatistics(), ImageStatistics.sha256)
     judged[NO_ENCODER] = Judged(NoEncoder(), NoEncoder.sha256)
     for label, place in recipe.beside.items():
         if label in judged:
             raise RecipeError(f"beside.{label}: the label is taken; choose another")
-        judged[label] = open_encoder(place)
-        _refuse_other_size(label, judged[label].network, trained)
+        judged[label] = open_encoder(place, rules.get(label))
     for one in judged.values():
-        if isinstance(one.encoder, Encoder):
+        if isinstance(one.encoder, Backbone):
             one.encoder.to(device)
     return judged
 
 
-def _refuse_other_size(label: str, encoder: Encoder, first: Encoder) -> None:
-    """Images are decoded once, at one size, for all encoders of a recipe."""
-    if encoder.config.size_px != first.config.size_px:
-        raise RecipeError(
-            f"beside.{label} reads {encoder.config.size_px} px, the encoder of the recipe "
-            f"{first.config.size_px}; import it at that size (`rspipe weights import --img-px`) "
-            "or give it a recipe of its own"
-        )
+def _refuse_unknown_labels(recipe: EvalRecipe) -> None:
+    known = [PRETRAINED, *recipe.beside]
+    for label in recipe.what.input:
+        if label not in known:
+            raise RecipeError(f"what.input.{label}: no such encoder{nearest_name(label, known)}")
 
 
 def pick_device(name: str) -> torch.device:
@@ -311,6 +309,8 @@ def _fill(
             scores = cell.evaluator.run(found.benchmark, found.features[cell.label])
     except UndefinedScore as error:
         return _without_score(row, str(error)), None
+    except UnfitEncoder as error:
+        return _without_score(row, f"{judged.source}: {error}"), None
     if math.isnan(scores.value):
         return _without_score(row, "nothing to find in the scored images"), None
     return _with_score(row, found, scores, time.perf_counter() - started), scores
@@ -410,6 +410,7 @@ def _empty_row(cell: Cell, found: Extraction, judged: Judged, what: What) -> Eva
             "unreadable": found.unreadable,
             "n_unlabelled": benchmark.n_unlabelled,
             "classes": list(benchmark.classes),
+            "input": judged.as_dict(),
         },
     )
 

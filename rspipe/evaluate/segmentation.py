@@ -38,7 +38,8 @@ from rspipe.evaluate.segment.sliding import slide
 from rspipe.evaluate.segment.submission import write_submission
 from rspipe.evaluate.segment.training import normalised, train_segmenter
 from rspipe.evaluate.segment.upernet import resize_to
-from rspipe.models.encoder import Encoder, seeded
+from rspipe.models.backbone import Backbone
+from rspipe.models.encoder import seeded
 from rspipe.schema import ImageRecord, Task
 
 MIOU = (
@@ -64,10 +65,10 @@ class _Segmentation(ABC):
         """The protocol's part of the recipe."""
 
     @abstractmethod
-    def build(self, encoder: Encoder, n_classes: int) -> Segmenter:
+    def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
         """Put the protocol's head on a copy of an encoder."""
 
-    def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Backbone, work: Path) -> Scores:
         """Train per fold; count pixels per test image; score all counts together.
 
         Raises:
@@ -105,7 +106,7 @@ class _Segmentation(ABC):
         self,
         pixels: LabelledPixels,
         train: Int[np.ndarray, " n"],
-        encoder: Encoder,
+        encoder: Backbone,
         checkpoint: Path,
     ) -> Segmenter:
         positions = pixels.readable(train)
@@ -155,7 +156,7 @@ class _Segmentation(ABC):
         return []
 
     def _submit(
-        self, pixels: LabelledPixels, paths: list[str], encoder: Encoder, work: Path
+        self, pixels: LabelledPixels, paths: list[str], encoder: Backbone, work: Path
     ) -> dict[str, Any]:
         """Train again, on the scored images too, and write what the server takes."""
         benchmark = pixels.benchmark
@@ -189,7 +190,7 @@ class LinearSegmentationProbe(_Segmentation):
         """Steps, learning rate and batch."""
         return self.what.segmentation
 
-    def build(self, encoder: Encoder, n_classes: int) -> Segmenter:
+    def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
         """Put a linear head on a frozen copy of an encoder."""
         return linear_segmenter(encoder, n_classes, self.settings)
 
@@ -210,7 +211,7 @@ class UPerNetSegmentation(_Segmentation):
         """Of the loss of the auxiliary head."""
         return self.settings.auxiliary_weight
 
-    def build(self, encoder: Encoder, n_classes: int) -> Segmenter:
+    def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
         """Put UPerNet on the four taps of a copy of an encoder."""
         return upernet_segmenter(encoder, n_classes, self.settings)
 

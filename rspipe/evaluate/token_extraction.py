@@ -20,9 +20,9 @@ from rspipe.errors import RspipeError, UnreadableImage
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.encoders import ImageStatistics, Judged, NoEncoder
 from rspipe.evaluate.features import Extraction, Features, resize
-from rspipe.evaluate.tokens import ENCODED, TokenFolder, TokenWriter
+from rspipe.evaluate.tokens import WHOLE, TokenFolder, TokenWriter
 from rspipe.io.images import decode, to_rgb
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.recipe import fingerprint
 
 # Raised by every change that moves features.
@@ -43,7 +43,7 @@ class TokenCache:
 
     def folder(self, benchmark: Benchmark, judged: Judged) -> TokenFolder:
         """Name the files of one encoder on one benchmark after all that decides them."""
-        config = judged.encoder.config if isinstance(judged.encoder, Encoder) else None
+        config = judged.encoder.config if isinstance(judged.encoder, Backbone) else None
         name = fingerprint(TOKENS_VERSION, benchmark.listing, judged.sha256, config, self.dtype)
         return TokenFolder(self.root / name)
 
@@ -112,7 +112,7 @@ class _DescribingReader:
         self.writer.add(self.describer.describe(image)[None, None])
 
     def finish(self, seen: _Seen) -> dict[str, Any]:
-        shape = {"kinds": ["whole"], "grid": None, "input_px": [0, 0]}
+        shape = {"kinds": [WHOLE], "grid": None, "input_px": [0, 0]}
         return self.writer.finish({**vars(seen), **shape})
 
 
@@ -120,13 +120,14 @@ class _EncodingReader:
     """Pooled vectors, and tokens where they are wanted, of images resized for the encoder."""
 
     def __init__(
-        self, encoder: Encoder, writer: TokenWriter, with_tokens: bool, cache: TokenCache
+        self, encoder: Backbone, writer: TokenWriter, with_tokens: bool, cache: TokenCache
     ) -> None:
         self.encoder = encoder
         self.writer = writer
         self.with_tokens = with_tokens
         self.cache = cache
         self.waiting: list[np.ndarray] = []
+        self.kinds: list[str] = []
 
     def take(self, image: UInt8[np.ndarray, "H W 3"]) -> None:
         self.waiting.append(resize(image, self.encoder.config.size_px))
@@ -138,23 +139,23 @@ class _EncodingReader:
             self._encode()
         config = self.encoder.config
         shape = {"grid": list(config.grid), "input_px": list(config.size_px)}
-        return self.writer.finish({**vars(seen), "kinds": list(ENCODED), **shape})
+        return self.writer.finish({**vars(seen), "kinds": self.kinds, **shape})
 
     @torch.inference_mode()
     def _encode(self) -> None:
         inputs = self.encoder.preprocess(np.stack(self.waiting)).to(self.cache.device)
         self.waiting = []
         before = self.encoder.tokens(inputs, final_norm=False)
-        after = self.encoder.vit.norm(before)
-        pooled = [part for t in (before, after) for part in (t[:, 0], t[:, 1:].mean(dim=1))]
-        vectors = torch.stack(pooled, dim=1).float().cpu().numpy()
+        pooled = self.encoder.vectors(before)
+        self.kinds = list(pooled)
+        vectors = torch.stack(list(pooled.values()), dim=1).float().cpu().numpy()
         self.writer.add(vectors, before.float().cpu().numpy() if self.with_tokens else None)
 
 
 def _reader_of(
     judged: Judged, writer: TokenWriter, with_tokens: bool, cache: TokenCache
 ) -> _Reader:
-    if isinstance(judged.encoder, Encoder):
+    if isinstance(judged.encoder, Backbone):
         return _EncodingReader(judged.encoder, writer, with_tokens, cache)
     return _DescribingReader(judged.encoder, writer)
 
@@ -204,7 +205,7 @@ def _opened(
 
 
 def _norm_of(judged: Judged) -> nn.Module | None:
-    if not isinstance(judged.encoder, Encoder):
+    if not isinstance(judged.encoder, Backbone):
         return None
-    norm: nn.Module = deepcopy(judged.encoder.vit.norm).eval()
+    norm = deepcopy(judged.encoder.final_norm).eval()
     return norm.requires_grad_(False)

@@ -3,7 +3,7 @@
 A folder per encoder, benchmark and preprocessing holds `pooled.npy` (float32), `tokens.npy`
 where a probe pools tokens by itself, both memory-mapped, and `meta.json`, which is written last
 and says that the others are whole. Tokens are kept as they are before the final LayerNorm; the
-norm is applied when they are read.
+norm is applied when they are read. Registers are none of them.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from rspipe.errors import RspipeError
+from rspipe.errors import RspipeError, UnfitEncoder
 from rspipe.io.tables import read_json, write_json
 
 Norm = Literal["pre", "post"]
 Indices = Int[np.ndarray, " n"]
 
-ENCODED = ("pre/cls", "pre/mean", "post/cls", "post/mean")
-"""Kinds of pooled vectors of an encoder. What is no encoder has one kind."""
+WHOLE = "whole"
+"""The one kind of vectors of what is no encoder."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,33 @@ class FrozenTokens:
     pooled: Float[np.ndarray, "n kinds D"]
     """float32, mapped from a file."""
     kinds: tuple[str, ...]
+    """Those of `Backbone.vectors`, or `WHOLE`."""
     grid: tuple[int, int] | None = None
     """Patches down and across; None where there are no tokens."""
     stored: Float[np.ndarray, "n T D"] | None = None
-    """Class token first, before the final LayerNorm; mapped from a file."""
+    """The class token first, if there is one; before the final norm; mapped from a file."""
     norm: nn.Module | None = None
     """The final LayerNorm: a copy, moved to where tokens are read."""
 
     def vectors(self, images: Indices, pooling: str, norm: Norm) -> Float[np.ndarray, "m D"]:
-        """Read one vector per image: class token, mean of the patch tokens, or both end to end."""
-        if self.kinds != ENCODED:
+        """Read one vector per image: class token, mean of the patch tokens, or both end to end.
+
+        Raises:
+            UnfitEncoder: the class token is asked for, and the encoder has none.
+        """
+        if self.kinds == (WHOLE,):
             return np.asarray(self.pooled[images, 0])
         wanted = ("cls", "mean") if pooling == "both" else (pooling,)
+        if "cls" in wanted and not self.has_class_token:
+            raise UnfitEncoder(f"what.pooling={pooling}: it has no class token; use mean")
         return np.concatenate(
-            [self.pooled[images, ENCODED.index(f"{norm}/{name}")] for name in wanted], axis=1
+            [self.pooled[images, self.kinds.index(f"{norm}/{name}")] for name in wanted], axis=1
         )
+
+    @property
+    def has_class_token(self) -> bool:
+        """Whether the first token is one of the whole image."""
+        return "pre/cls" in self.kinds
 
     def tokens(
         self, images: Indices, norm: Norm, class_token: bool, device: torch.device
@@ -57,10 +69,14 @@ class FrozenTokens:
 
         Raises:
             RspipeError: the encoder has no tokens, or they were not asked for when extracting.
+            UnfitEncoder: the class token is asked for, and the encoder has none.
         """
         if self.stored is None or self.norm is None:
             raise RspipeError("no tokens were extracted for this encoder; only pooled vectors")
-        stored = torch.from_numpy(self.stored[images, 0 if class_token else 1 :])
+        if class_token and not self.has_class_token:
+            raise UnfitEncoder("class_token=true: it has no class token; leave that out")
+        first = 0 if class_token or not self.has_class_token else 1
+        stored = torch.from_numpy(self.stored[images, first:])
         tokens = stored.to(device).float()
         if norm == "pre":
             return tokens

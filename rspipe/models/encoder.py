@@ -5,17 +5,15 @@ headless model, so `encoder.safetensors` loads into timm without rspipe.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -23,10 +21,11 @@ from torch.utils.checkpoint import checkpoint
 
 from rspipe import __version__
 from rspipe.errors import RecipeError, WeightsError
+from rspipe.models.backbone import Backbone, Stage
 from rspipe.models.golden import Golden, check_golden, made_image, summarise
 from rspipe.models.patches import patchify
-from rspipe.models.positions import sincos_positions
-from rspipe.models.weights import LoadReport, load_strictly, read_state, write_weights
+from rspipe.models.positions import resize_positions, sincos_positions
+from rspipe.models.weights import load_strictly, read_state, write_weights
 from rspipe.recipe import Strict
 
 WEIGHTS_FILE = "encoder.safetensors"
@@ -119,15 +118,15 @@ def block_macs(tokens: int, width: int, mlp_ratio: float) -> int:
     return linear + 2 * tokens**2 * width
 
 
-class Encoder(nn.Module):
+class Encoder(Backbone):
     """A vision transformer with a class token and fixed sine-cosine positions.
 
     Source: Dosovitskiy et al. 2021, arXiv:2010.11929; initialised as in He et al. 2022,
     arXiv:2111.06377, app. A.
     """
 
-    report: LoadReport | None = None
-    """How the weights matched, where they came from a file."""
+    config: EncoderConfig
+    has_class_token = True
     checkpointed: bool = False
     """Trade time for memory: see `run_block`."""
 
@@ -204,41 +203,71 @@ class Encoder(nn.Module):
         """Encode whole images: the class token first, then every patch."""
         return self.encode(self.embed(images), final_norm)
 
-    def preprocess(self, images: UInt8[np.ndarray, "B H W C"]) -> Float[Tensor, "B C h w"]:
-        """Turn 8-bit images (0..255) into what the encoder reads.
+    @property
+    def trunk(self) -> VisionTransformer:
+        """The transformer."""
+        return self.vit
 
-        Other sizes are resized, bilinear and antialiased; bands are standardised.
+    @property
+    def final_norm(self) -> nn.Module:
+        """Its last LayerNorm."""
+        norm: nn.Module = self.vit.norm
+        return norm
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """One behind each block."""
+        return (Stage(self.config.patch_px, self.config.width),) * self.config.depth
+
+    def maps(
+        self, images: Float[Tensor, "B C H W"], places: Sequence[int]
+    ) -> list[Float[Tensor, "B D h w"]]:
+        """Run the blocks up to the last place, without the class token; map what leaves each place.
+
+        Source: MTP (arXiv:2403.13430) and SelectiveMAE fine-tune without a class token.
+        """
+        x = self.embed(images)
+        behind: dict[int, Tensor] = {}
+        for number, block in enumerate(self.vit.blocks[: max(places) + 1]):
+            x = run_block(block, x, checkpointed=self.checkpointed)
+            if number in places:
+                behind[number] = x.transpose(1, 2).reshape(len(x), -1, *self.config.grid)
+        return [behind[number] for number in places]
+
+    def at_size(self, size_px: int | tuple[int, int]) -> "Encoder":
+        """Copy it, so that it reads images of another size.
+
+        Positions are interpolated, bicubic and antialiased; the class token keeps its own. At the
+        size that it has, the copy computes the very same.
+
+        Args:
+            size_px: side of square images, or (height, width); a multiple of the patch.
 
         Raises:
-            ValueError: the bands are not those of the encoder.
+            RecipeError: the size is no multiple of the patch.
+
+        Source: Bao et al. 2022 (BEiT), arXiv:2106.08254, and the detectors and segmenters after it.
         """
-        if images.shape[-1] != self.config.in_chans:
-            raise ValueError(
-                f"images have {images.shape[-1]} bands, the encoder reads {self.config.bands}"
+        patch_px = self.config.patch_px
+        sides = (size_px, size_px) if isinstance(size_px, int) else size_px
+        if any(side % patch_px for side in sides):
+            near = " x ".join(str(max(round(side / patch_px), 1) * patch_px) for side in sides)
+            raise RecipeError(
+                f"images of {sides[0]} x {sides[1]} px are no whole number of the encoder's "
+                f"patches of {patch_px} px: set the protocol's crop_px or img_px to a multiple, "
+                f"such as {near}"
             )
-        # A copy: torch warns of arrays it may not write to, such as decoded pictures.
-        pixels = torch.from_numpy(np.array(images, order="C")).permute(0, 3, 1, 2)
-        return self.normalise(pixels.to(self.vit.pos_embed.device))
+        config = EncoderConfig.model_validate({**self.config.model_dump(), "img_px": size_px})
+        state = {name: tensor.detach().clone() for name, tensor in self.vit.state_dict().items()}
+        state["pos_embed"] = resize_positions(state["pos_embed"], self.config.grid, config.grid)
+        copy = Encoder.random(config, seed=0)
+        copy.vit.load_state_dict(state, strict=True)
+        copy.checkpointed = self.checkpointed
+        return copy.to(self.device).train(self.training)
 
-    def normalise(self, pixels: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """Resize 8-bit pixels where they differ in size, and standardise each band."""
-        values = pixels.float()
-        if values.shape[-2:] != self.config.size_px:
-            values = F.interpolate(values, self.config.size_px, mode="bilinear", antialias=True)
-        return self._standardise(values)
-
-    def _standardise(self, values: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C h w"]:
-        mean, std = self._statistics(values)
-        return (values / 255 - mean) / std
-
-    def denormalise(self, images: Float[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
-        """Undo the standardisation, for pictures."""
-        mean, std = self._statistics(images)
-        return ((images * std + mean) * 255).round().clamp(0, 255).byte()
-
-    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = (_per_band(v, like.device) for v in (self.config.mean, self.config.std))
-        return mean, std
+    def untrained(self, seed: int) -> "Encoder":
+        """Make one of the same shape with random weights."""
+        return Encoder.random(self.config, seed)
 
     def save(self, folder: Path) -> None:
         """Write `encoder.safetensors` (timm's keys, nothing more) and `encoder.json`."""
@@ -313,7 +342,7 @@ class Encoder(nn.Module):
 
     def made_image(self) -> Float[Tensor, "1 C H W"]:
         """Make the image whose features are noted, standardised, on the CPU."""
-        return self._standardise(made_image(self.config.size_px, self.config.in_chans).float())
+        return self.standardise(made_image(self.config.size_px, self.config.in_chans).float())
 
     @torch.no_grad()
     def golden(self) -> Golden:
@@ -322,13 +351,6 @@ class Encoder(nn.Module):
         twin.vit.load_state_dict(self.plain_state())
         with torch.autocast("cpu", enabled=False):
             return summarise(twin.eval().tokens(twin.made_image(), final_norm=True))
-
-
-@cache
-def _per_band(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "1 C 1 1"]:
-    """Put one number per band on a device, once: sending it would stop the host each time."""
-    with torch.inference_mode(mode=False):
-        return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 def _make_vit(config: EncoderConfig) -> VisionTransformer:

@@ -1,12 +1,11 @@
 import torch
 
 from rspipe.evaluate.drop_path import set_drop_path
-from rspipe.evaluate.resized import at_size
 
 
 def test_rates_rise_linearly_and_only_training_drops(tiny_encoder):
-    dropping = at_size(tiny_encoder, 32)
-    set_drop_path(dropping.vit, 0.9)
+    dropping = tiny_encoder.at_size(32)
+    set_drop_path(dropping.trunk, 0.9)
     assert [block.drop_path1.drop_prob for block in dropping.vit.blocks] == [0.0, 0.9]
     images = torch.randn(8, 3, 32, 32)
     torch.manual_seed(0)
@@ -15,8 +14,8 @@ def test_rates_rise_linearly_and_only_training_drops(tiny_encoder):
 
 
 def test_dropped_branches_keep_the_mean(tiny_encoder):
-    block = at_size(tiny_encoder, 32)
-    set_drop_path(block.vit, 0.5)
+    block = tiny_encoder.at_size(32)
+    set_drop_path(block.trunk, 0.5)
     last, x = block.vit.blocks[-1].train(), torch.ones(4000, 1, 1)
     torch.manual_seed(0)
     assert abs(float(last.drop_path1(x).mean()) - 1) < 0.05

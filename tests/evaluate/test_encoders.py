@@ -88,10 +88,10 @@ def test_encoders_beside_stand_in_the_same_table(recipe, run_folder, tmp_path, c
     assert any("pretrained" in line and "other" in line for line in table)
 
 
-def test_labels_and_sizes_beside_must_fit(recipe, run_folder, tmp_path):
+def test_labels_beside_must_fit(recipe, run_folder, tmp_path):
     device = torch.device("cpu")
     with pytest.raises(RecipeError, match=r"beside\.random: the label is taken"):
         load_encoders(recipe(tmp_path, beside={"random": str(run_folder)}), device)
-    Encoder.random(TINY.model_copy(update={"img_px": 64}), seed=0).save(tmp_path / "large")
-    with pytest.raises(RecipeError, match="--img-px"):
-        load_encoders(recipe(tmp_path, beside={"large": str(tmp_path / "large")}), device)
+    what = {"input": {"pretraind": {"img_px": 64}}}
+    with pytest.raises(RecipeError, match="did you mean 'pretrained'"):
+        load_encoders(recipe(tmp_path, what=what), device)

@@ -2,12 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from rspipe.evaluate.pyramid import LEVELS, Adapter, ChannelNorm, Pyramid, last_taps, tap
-from rspipe.evaluate.resized import at_size
+from rspipe.evaluate.pyramid import LEVELS, Adapter, ChannelNorm, Pyramid, last_taps
 
 
 def test_four_maps_of_four_strides_at_any_size(tiny_encoder):
-    pyramid = Pyramid(at_size(tiny_encoder, (32, 48)))
+    pyramid = Pyramid(tiny_encoder.at_size((32, 48)))
     levels = pyramid(torch.randn(2, 3, 32, 48))
     assert tuple(levels) == LEVELS
     assert [tuple(m.shape) for m in levels.values()] == [
@@ -24,20 +23,23 @@ def test_adapter_of_vit_b_has_the_parameters_of_its_definition():
 
 
 def test_third_level_is_the_tapped_block_and_fourth_its_maximum(tiny_encoder):
-    pyramid = Pyramid(at_size(tiny_encoder, 32), taps=(0, 0, 0, 1))
+    pyramid = Pyramid(tiny_encoder.at_size(32), taps=(0, 0, 0, 1))
     images = torch.randn(1, 3, 32, 32)
     levels = pyramid(images)
-    first, last = tap(pyramid.encoder, images, (0, 1), class_token=False)
-    assert torch.equal(levels["2"], first.transpose(1, 2).reshape(1, 48, 4, 4))
-    blocks = last.transpose(1, 2).reshape(1, 48, 2, 2, 2, 2)
+    first, last = pyramid.encoder.maps(images, (0, 1))
+    assert torch.equal(levels["2"], first)
+    blocks = last.reshape(1, 48, 2, 2, 2, 2)
     assert torch.equal(levels["3"], blocks.amax(dim=(3, 5)))
 
 
-def test_with_the_class_token_taps_are_the_encoder_s_own_layers(tiny_encoder):
+def test_maps_are_the_blocks_one_after_the_other_without_the_class_token(tiny_encoder):
     images = torch.randn(2, 3, 32, 32)
-    layers = tiny_encoder.layers(tiny_encoder.embed(images))
-    for number, found in enumerate(tap(tiny_encoder, images, (0, 1), class_token=True)):
-        torch.testing.assert_close(found, layers[number + 1][:, 1:])
+    tokens = tiny_encoder.embed(images)
+    for block, found in zip(
+        tiny_encoder.vit.blocks, tiny_encoder.maps(images, (0, 1)), strict=True
+    ):
+        tokens = block(tokens)
+        torch.testing.assert_close(found, tokens.transpose(1, 2).reshape(2, 48, 4, 4))
 
 
 def test_channel_norm_is_layer_norm_of_each_pixel():
@@ -48,7 +50,7 @@ def test_channel_norm_is_layer_norm_of_each_pixel():
 
 
 def test_every_block_up_to_the_last_tap_learns(tiny_encoder):
-    pyramid = Pyramid(at_size(tiny_encoder, 32), taps=last_taps(2))
+    pyramid = Pyramid(tiny_encoder.at_size(32), taps=last_taps(2))
     torch.autograd.backward([m.sum() for m in pyramid(torch.randn(1, 3, 32, 32)).values()])
     assert pyramid.encoder.vit.blocks[0].attn.qkv.weight.grad is not None
     assert pyramid.encoder.vit.norm.weight.grad is None

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from rspipe.errors import RspipeError
-from rspipe.evaluate.tokens import ENCODED, FrozenTokens, TokenFolder, TokenWriter
+from rspipe.evaluate.tokens import FrozenTokens, TokenFolder, TokenWriter
 
 CPU = torch.device("cpu")
+ENCODED = ("pre/cls", "pre/mean", "post/cls", "post/mean")
 
 
 def written(folder, batches, with_tokens=True, dtype="float32", most=10):

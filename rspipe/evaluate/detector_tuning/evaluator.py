@@ -27,7 +27,8 @@ from rspipe.evaluate.detector_tuning.windows import (
     within,
 )
 from rspipe.evaluate.splits import Fold
-from rspipe.models.encoder import Encoder, seeded
+from rspipe.models.backbone import Backbone
+from rspipe.models.encoder import seeded
 from rspipe.schema import Task
 
 WINDOWS_PER_PASS = 8
@@ -38,7 +39,7 @@ class Tuned:
     """A trained detector and the encoder within it."""
 
     detector: Detector
-    encoder: Encoder
+    encoder: Backbone
 
 
 class TunedDetection(ABC):
@@ -68,7 +69,7 @@ class TunedDetection(ABC):
         """Overlap above which detections of neighbouring windows are taken for one object's."""
 
     @abstractmethod
-    def detector_on(self, encoder: Encoder, n_classes: int) -> Detector:
+    def detector_on(self, encoder: Backbone, n_classes: int) -> Detector:
         """Put an untrained detector on an encoder that is at the size of the images."""
 
     @abstractmethod
@@ -81,7 +82,7 @@ class TunedDetection(ABC):
     def to_published(self, found: Found, factor: float, size_px: tuple[int, int]) -> FoundBoxes:
         """Bring detections in an image that was scaled by a factor to the published size."""
 
-    def run_on_pixels(self, benchmark: Benchmark, encoder: Encoder, work: Path) -> Scores:
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Backbone, work: Path) -> Scores:
         """Train per fold, detect in the test images, score all detections together.
 
         Raises:
@@ -132,7 +133,7 @@ class TunedDetection(ABC):
     def _detect(self, tuned: Tuned, images: list[Rgb], side_px: int) -> list[FoundBoxes]:
         """Find objects in images that are scaled alike, so that `side_px` fill the network."""
         config = tuned.encoder.config
-        device = tuned.encoder.vit.pos_embed.device
+        device = tuned.encoder.device
         factor = config.size_px[0] / side_px
         pixels = [scale_by(image, factor) for image in images]
         batch = to_batch(pixels, config.size_px[0], config.mean, config.std, device)
@@ -140,7 +141,7 @@ class TunedDetection(ABC):
         return [self.to_published(found, factor, _size(image)) for found, image in rows]
 
     def _fit(
-        self, images: BenchmarkImages, fold: Fold, encoder: Encoder, checkpoint: Path
+        self, images: BenchmarkImages, fold: Fold, encoder: Backbone, checkpoint: Path
     ) -> Tuned:
         settings, seed = self.settings, self.what.seed
         benchmark = images.benchmark

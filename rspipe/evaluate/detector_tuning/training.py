@@ -22,9 +22,8 @@ from rspipe.evaluate.detector_tuning.pictures import Picture, to_batch
 from rspipe.evaluate.detector_tuning.settings import DetectorTuning
 from rspipe.evaluate.drop_path import set_drop_path
 from rspipe.evaluate.layer_decay import layer_decay_groups
-from rspipe.evaluate.resized import at_size
 from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 CHECKPOINT_EVERY = 200
 """Steps between checkpoints; a shorter training leaves none."""
@@ -37,19 +36,19 @@ Draw = Callable[[int, np.random.Generator], Picture | None]
 """From the place of a training image and its draws to a picture; None: it cannot be read."""
 
 
-def copy_to_tune(encoder: Encoder, settings: DetectorTuning) -> Encoder:
+def copy_to_tune(encoder: Backbone, settings: DetectorTuning) -> Backbone:
     """Copy an encoder at the detector's image size; all of it learns, positions too."""
     size = settings.img_px if settings.img_px is not None else encoder.config.img_px
-    copy = at_size(encoder, size)
+    copy = encoder.at_size(size)
     copy.requires_grad_(not settings.frozen)
     if not settings.frozen:
-        set_drop_path(copy.vit, settings.drop_path)
+        set_drop_path(copy.trunk, settings.drop_path)
     return copy
 
 
 def train_detector(
     model: Detector,
-    encoder: Encoder,
+    encoder: Backbone,
     draw: Draw,
     n_images: int,
     settings: DetectorTuning,
@@ -76,7 +75,7 @@ def train_detector(
     steps = math.ceil(n_images * settings.epochs / settings.images_per_step)
     groups = _groups(model, encoder, settings)
     optimiser = torch.optim.AdamW(groups, lr=settings.lr)
-    device = encoder.vit.pos_embed.device
+    device = encoder.device
     losses: list[float] = []
     model.train()
     if settings.frozen:
@@ -112,12 +111,12 @@ def lr_factor(step: int, steps: int, settings: DetectorTuning) -> float:
 
 def _step(
     model: Detector,
-    encoder: Encoder,
+    encoder: Backbone,
     optimiser: torch.optim.Optimizer,
     pictures: list[Picture],
     most_norm: float | None,
 ) -> float:
-    device = encoder.vit.pos_embed.device
+    device = encoder.device
     config = encoder.config
     images = to_batch(
         [p.pixels for p in pictures], config.size_px[0], config.mean, config.std, device
@@ -132,11 +131,9 @@ def _step(
     return float(loss.detach())
 
 
-def _groups(model: Detector, encoder: Encoder, settings: DetectorTuning) -> list[dict[str, Any]]:
+def _groups(model: Detector, encoder: Backbone, settings: DetectorTuning) -> list[dict[str, Any]]:
     """Blocks by depth, then all that is new at full rate; biases and norms are not decayed."""
-    groups = layer_decay_groups(
-        encoder.vit, encoder.config.depth, settings.layer_decay, settings.weight_decay
-    )
+    groups = layer_decay_groups(encoder, settings.layer_decay, settings.weight_decay)
     known = {id(parameter) for parameter in encoder.parameters()}
     new = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     for params, decay in (

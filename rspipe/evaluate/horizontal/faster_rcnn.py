@@ -16,7 +16,7 @@ from rspipe.evaluate.horizontal.regions import Regions
 from rspipe.evaluate.horizontal.settings import FasterRCNNSettings
 from rspipe.evaluate.horizontal.simple_pyramid import SimplePyramid
 from rspipe.evaluate.pyramid import FeaturePyramid, Pyramid, last_taps
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 _LOSSES = {"loss_objectness": "proposal_objectness", "loss_rpn_box_reg": "proposal_boxes"}
 
@@ -80,9 +80,9 @@ class WithFPN(nn.Module):
     def __init__(self, pyramid: FeaturePyramid, width: int) -> None:
         super().__init__()
         self.pyramid = pyramid
-        self.width = width
+        self.widths = (width,) * len(pyramid.strides_px)
         self.strides_px: Mapping[str, float] = pyramid.strides_px
-        self.neck = FeaturePyramidNetwork([pyramid.width] * len(self.strides_px), width)
+        self.neck = FeaturePyramidNetwork(list(pyramid.widths), width)
         for module in self.neck.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)
@@ -93,9 +93,9 @@ class WithFPN(nn.Module):
         return maps
 
 
-def levels_of(encoder: Encoder, settings: FasterRCNNSettings) -> FeaturePyramid:
+def levels_of(encoder: Backbone, settings: FasterRCNNSettings) -> FeaturePyramid:
     """Put the pyramid that the settings ask for on an encoder at the size of the images."""
     if settings.pyramid == "simple":
         return SimplePyramid(encoder, settings.width)
-    taps = last_taps(encoder.config.depth) if settings.pyramid == "last" else None
+    taps = last_taps(len(encoder.stages)) if settings.pyramid == "last" else None
     return WithFPN(Pyramid(encoder, taps), settings.width)

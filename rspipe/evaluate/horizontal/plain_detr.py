@@ -12,8 +12,7 @@ from rspipe.evaluate.detector_tuning.objects import Detector, Found, Objects
 from rspipe.evaluate.horizontal.decoder import DecoderLayer, groups_apart
 from rspipe.evaluate.horizontal.matching import Said, move, set_loss
 from rspipe.evaluate.horizontal.settings import PlainDETRSettings
-from rspipe.evaluate.pyramid import tap
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.models.positions import sincos_positions
 
 _PRIOR = 0.01
@@ -34,12 +33,12 @@ class PlainDETR(Detector):
     anchors: Tensor
 
     def __init__(
-        self, encoder: Encoder, n_classes: int, settings: PlainDETRSettings | None = None
+        self, encoder: Backbone, n_classes: int, settings: PlainDETRSettings | None = None
     ) -> None:
         """Put a decoder on an encoder.
 
         Args:
-            encoder: at the size of the images; see `resized.at_size`.
+            encoder: at the size of the images; see `Backbone.at_size`.
             n_classes: without "nothing".
             settings: None: the paper's.
         """
@@ -47,7 +46,9 @@ class PlainDETR(Detector):
         self.settings = settings = settings or PlainDETRSettings()
         self.encoder = encoder
         width = settings.width
-        self.project = nn.Sequential(nn.Linear(encoder.config.width, width), nn.LayerNorm(width))
+        self.project = nn.Sequential(
+            nn.Linear(encoder.stages[-1].width, width), nn.LayerNorm(width)
+        )
         places = sincos_positions(width, encoder.config.grid)[:, 1:]
         self.register_buffer("cell_places", places, persistent=False)
         self.register_buffer("anchors", self._make_anchors(), persistent=False)
@@ -98,8 +99,8 @@ class PlainDETR(Detector):
     def _run(self, images: Float[Tensor, "B C H W"], queries: int) -> tuple[Said, list[Said]]:
         """Say what proposals and each layer of the decoder see, of so many queries at most."""
         encoder = self.encoder
-        tokens = tap(encoder, images, (encoder.config.depth - 1,), class_token=False)[0]
-        cells = self.project(tokens)
+        (last,) = encoder.maps(images, (len(encoder.stages) - 1,))
+        cells = self.project(last.flatten(2).transpose(1, 2))
         first = self._proposals(cells)
         best = first.logits[..., 0].topk(min(queries, cells.shape[1]), dim=1).indices
         boxes = _pick(first.boxes, best).detach()

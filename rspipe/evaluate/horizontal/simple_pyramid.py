@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rspipe.evaluate.pyramid import LEVELS, ChannelNorm, Levels, tap, to_map
-from rspipe.models.encoder import Encoder
+from rspipe.evaluate.pyramid import LEVELS, ChannelNorm, Levels
+from rspipe.models.backbone import Backbone
 
 
 class SimplePyramid(nn.Module):
@@ -18,17 +18,17 @@ class SimplePyramid(nn.Module):
     out.
     """
 
-    def __init__(self, encoder: Encoder, width: int) -> None:
+    def __init__(self, encoder: Backbone, width: int) -> None:
         """Put the levels behind an encoder.
 
         Args:
-            encoder: at the size of the images; see `resized.at_size`.
+            encoder: at the size of the images; see `Backbone.at_size`.
             width: channels of every level.
         """
         super().__init__()
         self.encoder = encoder
-        self.width = width
-        inner, patch = encoder.config.width, encoder.config.patch_px
+        self.widths = (width,) * len(LEVELS)
+        inner, patch = encoder.stages[-1].width, encoder.stages[-1].stride_px
         self.strides_px = dict(zip(LEVELS, (patch / 4, patch / 2, patch, patch * 2), strict=True))
         to_quarter = (
             nn.ConvTranspose2d(inner, inner // 2, 2, stride=2),
@@ -48,9 +48,7 @@ class SimplePyramid(nn.Module):
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Levels:
         """Encode normalised images; levels are keyed as those of `pyramid.Pyramid`."""
-        config = self.encoder.config
-        (tokens,) = tap(self.encoder, images, (config.depth - 1,), class_token=False)
-        last = to_map(tokens, config.grid)
+        (last,) = self.encoder.maps(images, (len(self.encoder.stages) - 1,))
         return {name: level(last) for name, level in self.levels.items()}
 
 

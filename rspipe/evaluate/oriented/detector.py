@@ -33,9 +33,7 @@ class OrientedRCNN(Detector):
         settings = settings or OrientedSettings()
         self.pyramid = pyramid
         strides = dict(pyramid.strides_px)
-        self.neck = FeaturePyramidNetwork(
-            [pyramid.width] * len(strides), settings.width, LastLevelMaxPool()
-        )
+        self.neck = FeaturePyramidNetwork(list(pyramid.widths), settings.width, LastLevelMaxPool())
         above = {**strides, "pool": list(strides.values())[-1] * 2}
         self.proposals = OrientedProposals(settings.width, above, settings.proposals)
         self.regions = OrientedRegions(settings.width, strides, n_classes, settings.regions)

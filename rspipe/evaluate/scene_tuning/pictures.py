@@ -24,7 +24,7 @@ from rspipe.errors import UnreadableImage
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.io.images import decode, to_rgb
-from rspipe.models.encoder import EncoderConfig
+from rspipe.models.backbone import BackboneConfig
 
 CENTRE_SHARE = 224 / 256
 
@@ -66,7 +66,7 @@ class SceneSet(Dataset[Scene]):
             return Scene(position, label, self.transform(Image.fromarray(image)))
 
 
-def for_training(config: EncoderConfig, settings: FineTuning) -> Transform:
+def for_training(config: BackboneConfig, settings: FineTuning) -> Transform:
     """Build timm's training transform: crop of 8..100 % of the area, mirror, RandAugment, erase.
 
     Differs from timm: posterising keeps at least one bit. At magnitude 10, which the spread of
@@ -99,7 +99,7 @@ def _at_least_one_bit(
     return (max(bits_of(level, settings)[0], 1),)
 
 
-def for_testing(config: EncoderConfig) -> Transform:
+def for_testing(config: BackboneConfig) -> Transform:
     """Build timm's test transform: shorter side to 256/224 of the size, bicubic; the centre."""
     transform: Transform = create_transform(
         (config.in_chans, *config.size_px),

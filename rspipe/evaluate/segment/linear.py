@@ -3,23 +3,24 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rspipe.evaluate.pyramid import LEVELS, Levels, to_map
+from rspipe.evaluate.pyramid import LEVELS, Levels
 from rspipe.evaluate.segment.upernet import Classifier
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 
 class TokenMap(nn.Module):
     """The encoder's patch tokens behind its final LayerNorm, as the only level of a pyramid."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Backbone) -> None:
         super().__init__()
         self.encoder = encoder
         self.width = encoder.config.width
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Levels:
         """Encode normalised images, class token included, as in pre-training."""
-        tokens = self.encoder.tokens(images, final_norm=True)[:, 1:]
-        return {LEVELS[0]: to_map(tokens, self.encoder.config.grid)}
+        tokens = self.encoder.patch_tokens(images, final_norm=True)
+        grid = self.encoder.config.grid
+        return {LEVELS[0]: tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)}
 
 
 class LinearHead(nn.Module):

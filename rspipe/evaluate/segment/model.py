@@ -12,10 +12,9 @@ from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPe
 from rspipe.evaluate.drop_path import set_drop_path
 from rspipe.evaluate.layer_decay import layer_decay_groups
 from rspipe.evaluate.pyramid import Pyramid, last_taps
-from rspipe.evaluate.resized import at_size
 from rspipe.evaluate.segment.linear import LinearHead, TokenMap
 from rspipe.evaluate.segment.upernet import AuxiliaryFCN, UPerNet, resize
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 
 class Segmenter(nn.Module):
@@ -52,7 +51,7 @@ class Segmenter(nn.Module):
         levels.encoder.requires_grad_(not frozen)
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Backbone:
         """The copy that is trained or read."""
         return self.levels.encoder
 
@@ -87,8 +86,7 @@ class Segmenter(nn.Module):
         Biases, norms and positions are not decayed. Parts of the encoder that no tap needs get no
         gradient and stay as they are.
         """
-        depth = self.encoder.config.depth
-        groups = layer_decay_groups(self.encoder.vit, depth, self.layer_decay, weight_decay)
+        groups = layer_decay_groups(self.encoder, self.layer_decay, weight_decay)
         known = {id(parameter) for parameter in self.encoder.parameters()}
         new = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
         matrices = [p for p in new if p.ndim > 1]
@@ -98,9 +96,9 @@ class Segmenter(nn.Module):
         return groups
 
 
-def linear_segmenter(encoder: Encoder, n_classes: int, settings: LinearSegmentation) -> Segmenter:
+def linear_segmenter(encoder: Backbone, n_classes: int, settings: LinearSegmentation) -> Segmenter:
     """Put a linear head on a frozen copy of an encoder."""
-    copy = at_size(encoder, crop_px(encoder, settings))
+    copy = encoder.at_size(crop_px(encoder, settings))
     return Segmenter(
         TokenMap(copy),
         LinearHead(copy.config.width, n_classes),
@@ -109,24 +107,24 @@ def linear_segmenter(encoder: Encoder, n_classes: int, settings: LinearSegmentat
     )
 
 
-def upernet_segmenter(encoder: Encoder, n_classes: int, settings: UPerNetTuning) -> Segmenter:
+def upernet_segmenter(encoder: Backbone, n_classes: int, settings: UPerNetTuning) -> Segmenter:
     """Put UPerNet on the four taps of a copy of an encoder."""
-    copy = at_size(encoder, crop_px(encoder, settings))
+    copy = encoder.at_size(crop_px(encoder, settings))
     if not settings.frozen:
-        set_drop_path(copy.vit, settings.drop_path)
-    taps: Sequence[int] | None = last_taps(copy.config.depth) if settings.taps == "last" else None
+        set_drop_path(copy.trunk, settings.drop_path)
+    taps: Sequence[int] | None = last_taps(len(copy.stages)) if settings.taps == "last" else None
     pyramid = Pyramid(copy, taps)
     return Segmenter(
         pyramid,
-        UPerNet(pyramid.width, n_classes, settings.channels),
+        UPerNet(pyramid.widths, n_classes, settings.channels),
         frozen=settings.frozen,
         layer_decay=settings.layer_decay,
         precision=settings.precision,
-        auxiliary=AuxiliaryFCN(pyramid.width, n_classes) if settings.auxiliary_weight else None,
+        auxiliary=AuxiliaryFCN(pyramid.widths[2], n_classes) if settings.auxiliary_weight else None,
     )
 
 
-def crop_px(encoder: Encoder, settings: SegmentationTraining) -> int:
+def crop_px(encoder: Backbone, settings: SegmentationTraining) -> int:
     """Side of crops and windows: the recipe's, else the encoder's.
 
     Raises:

@@ -23,7 +23,7 @@ from rspipe.evaluate.masks import IGNORE
 from rspipe.evaluate.segment.crops import Crop, Rgb
 from rspipe.evaluate.segment.model import Segmenter
 from rspipe.evaluate.tuning_checkpoint import TuningCheckpoint
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 CHECKPOINT_EVERY = 1000
 """Iterations between checkpoints; a shorter training leaves none."""
@@ -68,7 +68,7 @@ def train_segmenter(
     optimiser = torch.optim.AdamW(model.groups(settings.weight_decay), lr=settings.lr)
     losses: list[float] = []
     model.train()
-    device = model.encoder.vit.pos_embed.device
+    device = model.encoder.device
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -120,9 +120,9 @@ def to_batch(model: Segmenter, crops: list[Crop]) -> tuple[Float[Tensor, "B C h 
     return images, masks.to(images.device)
 
 
-def normalised(encoder: Encoder, image: Rgb) -> Float[Tensor, "C H W"]:
+def normalised(encoder: Backbone, image: Rgb) -> Float[Tensor, "C H W"]:
     """Standardise an image of any size by the encoder's mean and deviation of each band."""
-    device = encoder.vit.pos_embed.device
+    device = encoder.device
     pixels = torch.from_numpy(np.array(image, order="C")).to(device).permute(2, 0, 1).float()
     mean, std = (
         torch.tensor(v, device=device).view(-1, 1, 1)

@@ -4,6 +4,8 @@ Heads of the same name in other libraries are other networks: segmentation_model
 has pooled branches of a quarter of the width, no 3 x 3 convolution per level and 256 channels.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -33,14 +35,22 @@ class UPerNet(nn.Module):
     BatchNorm of one device, where the reference synchronises it over its devices.
     """
 
-    def __init__(self, width: int, n_classes: int, channels: int = 512) -> None:
+    def __init__(self, widths: Sequence[int], n_classes: int, channels: int = 512) -> None:
+        """Put the layers together.
+
+        Args:
+            widths: channels of each level, finest first.
+            n_classes: of the logits.
+            channels: C.
+        """
         super().__init__()
+        *finer, width = widths
         self.pooled = nn.ModuleList(
             nn.Sequential(nn.AdaptiveAvgPool2d(side), ConvBlock(width, channels, 1))
             for side in POOLED
         )
         self.context = ConvBlock(width + len(POOLED) * channels, channels, 3)
-        self.laterals = nn.ModuleList(ConvBlock(width, channels, 1) for _ in LEVELS[:-1])
+        self.laterals = nn.ModuleList(ConvBlock(each, channels, 1) for each in finer)
         self.smooth = nn.ModuleList(ConvBlock(channels, channels, 3) for _ in LEVELS[:-1])
         self.fuse = ConvBlock(len(LEVELS) * channels, channels, 3)
         self.drop = nn.Dropout2d(DROPOUT)

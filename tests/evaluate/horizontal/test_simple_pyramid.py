@@ -1,12 +1,11 @@
 import torch
 
 from rspipe.evaluate.horizontal.simple_pyramid import SimplePyramid
-from rspipe.evaluate.resized import at_size
 from rspipe.models.encoder import Encoder, EncoderConfig
 
 
 def test_four_levels_of_one_width(tiny_encoder):
-    pyramid = SimplePyramid(at_size(tiny_encoder, (32, 48)), width=8)
+    pyramid = SimplePyramid(tiny_encoder.at_size((32, 48)), width=8)
     levels = pyramid(torch.randn(2, 3, 32, 48))
     assert [tuple(m.shape) for m in levels.values()] == [
         (2, 8, 16, 24), (2, 8, 8, 12), (2, 8, 4, 6), (2, 8, 2, 3)
@@ -25,7 +24,7 @@ def test_vit_b_has_the_parameters_of_the_definition():
 
 
 def test_nothing_but_the_last_block_feeds_the_levels(tiny_encoder):
-    encoder = at_size(tiny_encoder, 32)
+    encoder = tiny_encoder.at_size(32)
     pyramid, images = SimplePyramid(encoder, width=8), torch.randn(1, 3, 32, 32)
     before = pyramid(images)
     with torch.no_grad():

@@ -18,7 +18,7 @@ class SmallPyramid(nn.Module):
 
     def __init__(self, width: int = 24):
         super().__init__()
-        self.width = width
+        self.widths = (width,) * 4
         self.strides_px = {"0": 4.0, "1": 8.0, "2": 16.0, "3": 32.0}
         self.stem = nn.Sequential(step(3, width), step(width, width))
         self.rest = nn.ModuleList(step(width, width) for _ in range(3))

@@ -5,7 +5,6 @@ import torch
 from rspipe.evaluate.average_precision import BoxAP, FoundBoxes, TrueBoxes
 from rspipe.evaluate.oriented import OrientedRCNN
 from rspipe.evaluate.pyramid import Pyramid
-from rspipe.evaluate.resized import at_size
 from rspipe.models.encoder import seeded
 from tests.evaluate.oriented.scenes import SIDE_PX, SmallPyramid, fit, scenes
 from tests.evaluate.oriented.small import SMALL
@@ -54,7 +53,7 @@ def test_eight_images_are_learned_by_heart(one_thread):
 
 
 def test_a_vision_transformer_plugs_in_and_learns_with_the_rest(tiny_encoder):
-    encoder = at_size(tiny_encoder, SIDE_PX).requires_grad_()
+    encoder = tiny_encoder.at_size(SIDE_PX).requires_grad_()
     pyramid = Pyramid(encoder)
     with seeded(0):
         model = OrientedRCNN(pyramid, 2, SMALL)

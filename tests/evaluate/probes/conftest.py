@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from rspipe.evaluate.probes.base import Images, Labelled
-from rspipe.evaluate.tokens import ENCODED, FrozenTokens
+from rspipe.evaluate.tokens import FrozenTokens
+
+ENCODED = ("pre/cls", "pre/mean", "post/cls", "post/mean")
 
 
 @pytest.fixture

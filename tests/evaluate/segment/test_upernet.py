@@ -40,12 +40,12 @@ def test_parameters_of_upernet_512_on_vit_b_and_vit_l():
         fuse = 4 * C * C * 9 + 2 * C
         assert pooled + context + laterals + smooth + fuse + C * K + K == want
         with torch.device("meta"):
-            assert count(UPerNet(width, K)) == want
+            assert count(UPerNet([width] * 4, K)) == want
 
 
 def test_layer_list_is_the_reference_s():
     with torch.device("meta"):
-        head = UPerNet(768, 7)
+        head = UPerNet([768] * 4, 7)
     convolutions = [m for m in head.modules() if isinstance(m, nn.Conv2d)]
     shapes = [(m.in_channels, m.out_channels, m.kernel_size[0], m.bias is None)
               for m in convolutions]  # fmt: skip
@@ -60,7 +60,7 @@ def test_layer_list_is_the_reference_s():
 
 def test_output_equals_the_definition_written_out():
     torch.manual_seed(0)
-    head, given = UPerNet(6, 3, channels=4).eval(), levels(6)
+    head, given = UPerNet([6] * 4, 3, channels=4).eval(), levels(6)
 
     def block(part, x):
         x = F.conv2d(x, part[0].weight, padding=part[0].kernel_size[0] // 2)
@@ -88,7 +88,7 @@ def test_output_equals_the_definition_written_out():
 
 def test_output_equals_the_released_head_with_its_weights():
     oracle = np.load(ORACLE)
-    head = UPerNet(6, 3, channels=4).eval()
+    head = UPerNet([6] * 4, 3, channels=4).eval()
     state = {}
     for key in oracle.files:
         if key.startswith("weights."):
@@ -103,7 +103,7 @@ def test_output_equals_the_released_head_with_its_weights():
 
 def test_every_level_reaches_the_logits():
     given = {key: value.requires_grad_() for key, value in levels(6).items()}
-    torch.autograd.backward(UPerNet(6, 3, channels=4).eval()(given).abs().sum())
+    torch.autograd.backward(UPerNet([6] * 4, 3, channels=4).eval()(given).abs().sum())
     assert all(value.grad.abs().sum() > 0 for value in given.values())
 
 

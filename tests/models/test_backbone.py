@@ -1,12 +1,19 @@
 import pytest
 import torch
 
-from rspipe.evaluate.resized import at_size
+from rspipe.errors import RecipeError
+from rspipe.models.encoder import Encoder, EncoderConfig
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder():
+    config = EncoderConfig(img_px=32, patch_px=8, width=48, depth=2, heads=2)
+    return Encoder.random(config, seed=1).eval()
 
 
 def test_same_size_computes_the_same(tiny_encoder):
     images = torch.randn(2, 3, 32, 32)
-    same = at_size(tiny_encoder, 32)
+    same = tiny_encoder.at_size(32)
     assert torch.equal(same.tokens(images), tiny_encoder.tokens(images))
     assert not any(
         mine.data_ptr() == its.data_ptr()
@@ -15,7 +22,7 @@ def test_same_size_computes_the_same(tiny_encoder):
 
 
 def test_twice_the_size_has_twice_the_grid_and_positions_between_the_old_ones(tiny_encoder):
-    wide = at_size(tiny_encoder, (32, 64))
+    wide = tiny_encoder.at_size((32, 64))
     assert wide.config.grid == (4, 8)
     assert wide.tokens(torch.randn(1, 3, 32, 64)).shape == (1, 33, 48)
     old, new = tiny_encoder.vit.pos_embed, wide.vit.pos_embed
@@ -26,5 +33,5 @@ def test_twice_the_size_has_twice_the_grid_and_positions_between_the_old_ones(ti
 
 
 def test_no_multiple_of_the_patch_is_refused(tiny_encoder):
-    with pytest.raises(ValueError, match="multiple"):
-        at_size(tiny_encoder, 30)
+    with pytest.raises(RecipeError, match="multiple"):
+        tiny_encoder.at_size(30)
