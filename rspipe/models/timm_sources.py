@@ -264,7 +264,9 @@ def _of_same_shape(model: nn.Module, config: TimmConfig) -> Encoder | None:
     if type(model) is not VisionTransformer:
         return None
     block, patch = vit.blocks[0], vit.patch_embed.patch_size
-    if not hasattr(block.attn, "num_heads") or not hasattr(block.mlp, "fc1"):
+    heads = getattr(getattr(block, "attn", None), "num_heads", None)
+    hidden = getattr(getattr(block, "mlp", None), "fc1", None)
+    if heads is None or hidden is None:  # attention and MLP side by side
         return None
     try:
         return Encoder(
@@ -274,8 +276,8 @@ def _of_same_shape(model: nn.Module, config: TimmConfig) -> Encoder | None:
                 patch_px=patch[0],
                 width=vit.embed_dim,
                 depth=len(vit.blocks),
-                heads=block.attn.num_heads,
-                mlp_ratio=block.mlp.fc1.out_features / vit.embed_dim,
+                heads=heads,
+                mlp_ratio=hidden.out_features / vit.embed_dim,
                 mean=config.mean,
                 std=config.std,
             )

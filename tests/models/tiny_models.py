@@ -11,6 +11,7 @@ FAMILIES = {
     "no_class_token": ("vit_base_patch16_siglip_gap_224", _VIT),
     "dinov3": ("vit_small_patch16_dinov3", _VIT),
     "eva": ("eva02_tiny_patch14_224", _VIT),
+    "parallel": ("vit_pwee_patch16_reg1_gap_256", _VIT),
     "distilled": ("deit_tiny_distilled_patch16_224", _VIT),
     "swin": (
         "swin_tiny_patch4_window7_224",

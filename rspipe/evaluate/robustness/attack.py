@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rspipe.evaluate.robustness.settings import Pgd
 from rspipe.evaluate.tokens import Norm
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 
 _STEP = 2.5
 """Steps times the step's length, over epsilon: far enough to reach the edge and to turn back."""
@@ -39,7 +39,7 @@ class FeatureAttack:
     """
 
     def __init__(
-        self, encoder: Encoder, settings: Pgd, pooling: str, norm: Norm, seed: int
+        self, encoder: Backbone, settings: Pgd, pooling: str, norm: Norm, seed: int
     ) -> None:
         self.encoder = encoder
         self.settings = settings
@@ -105,8 +105,6 @@ class FeatureAttack:
             torch.tensor(values, device=pixels.device).view(1, -1, 1, 1)
             for values in (config.mean, config.std)
         )
-        tokens = self.encoder.tokens((pixels - mean) / std, final_norm=self.norm == "post")
-        patches = tokens[:, -math.prod(config.grid) :].mean(dim=1)
-        pooled = {"mean": patches, "cls": tokens[:, 0]}
-        pooled["both"] = torch.cat([pooled["cls"], pooled["mean"]], dim=1)
-        return pooled[self.pooling]
+        vectors = self.encoder.vectors(self.encoder.tokens((pixels - mean) / std))
+        wanted = ("cls", "mean") if self.pooling == "both" else (self.pooling,)
+        return torch.cat([vectors[f"{self.norm}/{name}"] for name in wanted], dim=1)

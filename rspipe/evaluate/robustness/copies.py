@@ -18,7 +18,7 @@ from rspipe.evaluate.robustness.settings import Robustness
 from rspipe.evaluate.splits import Fold
 from rspipe.io.images import decode, encode_png, to_rgb
 from rspipe.io.storage import LOCAL_CACHE, Storage
-from rspipe.models.encoder import Encoder
+from rspipe.models.backbone import Backbone
 from rspipe.recipe import fingerprint
 
 # Raised by every change that moves pixels of corrupted images.
@@ -39,7 +39,7 @@ class Corruption:
 
 
 def corruptions_of(
-    settings: Robustness, encoder: Encoder, judged: Judged, what: What
+    settings: Robustness, encoder: Backbone, judged: Judged, what: What
 ) -> Iterator[Corruption]:
     """List the corruptions of a recipe in its order.
 
