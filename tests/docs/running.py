@@ -2,6 +2,7 @@
 
 import contextlib
 import doctest
+import importlib
 import io
 import os
 import re
@@ -135,6 +136,7 @@ class Page:
 
 def forget_plugins() -> None:
     """Look for plug-ins anew where they are next asked for."""
+    importlib.invalidate_caches()
     plugins.cache_clear()
     all_readers.cache_clear()
 
