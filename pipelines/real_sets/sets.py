@@ -27,12 +27,7 @@ class RealSet:
 
 
 SETS = (
-    RealSet(
-        "hurricane_damage",
-        "hurricane_damage",
-        "hurricane_damage",
-        {"test_splits": ("test_another",)},
-    ),
+    RealSet("hurricane_damage", "hurricane_damage", "hurricane_damage"),
     # The catalog holds the whole set out, since nobody splits it alike. Tiles NNN of a class lie in
     # rows of ten; the last four columns are scored.
     RealSet(
