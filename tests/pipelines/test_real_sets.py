@@ -85,7 +85,7 @@ def test_who_trains_and_who_is_scored(name, folder, n_train, n_test, real_data):
 def test_the_recipes_run_end_to_end(native, tmp_path):
     """What is judged is not in the corpus, and every protocol gives a row with its floors."""
     places = (f"data={native}", f"out={tmp_path / 'corpus'}", f"stages={tmp_path / 'stages'}")
-    how = ("how.dashboard=false", "how.workers=1")
+    how = ("how.dashboard=false", "how.workers=1", "what.slice.stride_px=128")
     recipe = load_recipe(PIPELINE / "curate.yaml", CurateRecipe, [*places, *how])
     corpus = Corpus.open(curate(recipe))
     packed = corpus.table(["dataset", "source_path", "split"]).to_pylist()
