@@ -123,12 +123,13 @@ def _chart(
     for place, text in enumerate(["clean", *(_severity(kind, s) for s in severities)]):
         canvas.add("text", text, x=x(place), y=_SIZE[1] - 26, class_="tick middle")
     canvas.add("text", unit, x=(_LEFT + _SIZE[0]) / 2, y=_SIZE[1] - 7, class_="label middle")
-    for name, of in found.items():
+    for index, (name, of) in enumerate(found.items()):
+        aside = 4 * (index - (len(found) - 1) / 2)  # whiskers of several encoders stay apart
         points = [(x(0), y(0))]
         for place, severity in enumerate(severities, start=1):
             if (kind, severity) in of:
                 change = score_of(of[kind, severity]["change"])
-                points.append((x(place), y(change.value)))
+                points.append((x(place) + aside, y(change.value)))
                 _whisker(
                     canvas,
                     f"{name}, {_severity(kind, severity)}",
