@@ -379,7 +379,9 @@ def _stranger(vit: nn.Module) -> str:
         "positions are not added, or not to the class token": vit.pos_embed is None
         or vit.no_embed_class,
         "a norm before the blocks": not isinstance(vit.norm_pre, nn.Identity),
-        "a norm of the embedded patches": not isinstance(vit.patch_embed.norm, nn.Identity),
+        "patches embedded by more than one convolution": not isinstance(
+            getattr(vit.patch_embed, "norm", None), nn.Identity
+        ),
     }
     return ", ".join(name for name, has in parts.items() if has)
 

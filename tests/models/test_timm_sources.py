@@ -116,6 +116,12 @@ def test_a_plain_transformer_becomes_our_own_encoder_with_timm_s_features(images
     assert isinstance(tiny("vit"), TimmEncoder)
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_r_s16_p8_224", "vit_pwee_patch16_reg1_gap_256"])
+def test_what_looks_like_a_plain_transformer_and_is_none_stays_timm_s(name):
+    """A ResNet below the transformer; attention and MLP side by side."""
+    assert isinstance(open_timm(f"timm/{name}@random", InputRules(img_px=64)), TimmEncoder)
+
+
 def test_a_folder_that_is_not_timm_s_or_names_places_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "dinov2"}))
     with pytest.raises(WeightsError, match=r"encoder=timm/NAME@.*model\.safetensors"):
