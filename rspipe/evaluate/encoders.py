@@ -162,12 +162,7 @@ def _from_place(place: str, rules: InputRules) -> Backbone:
             f"what.input: {place} says itself how its images are standardised; leave mean and std "
             "out"
         )
-    if rules.img_px is None:
-        return encoder
-    report = encoder.report
-    encoder = encoder.at_size(rules.img_px).eval()
-    encoder.report = report
-    return encoder
+    return encoder if rules.img_px is None else encoder.at_size(rules.img_px)
 
 
 def _is_foreign(path: Path) -> bool:

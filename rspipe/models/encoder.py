@@ -263,6 +263,7 @@ class Encoder(Backbone):
         copy = Encoder.random(config, seed=0)
         copy.vit.load_state_dict(state, strict=True)
         copy.checkpointed = self.checkpointed
+        copy.report = self.report
         return copy.to(self.device).train(self.training)
 
     def untrained(self, seed: int) -> "Encoder":

@@ -77,13 +77,28 @@ def open_timm_folder(folder: Path, rules: InputRules | None = None) -> Backbone:
         RecipeError: timm has no such model, or it does not read what it shall.
         WeightsError: a file is no such, or the weights do not fit.
     """
-    path = folder / HUB_CONFIG
     rules = rules or InputRules()
+    name, noted, arguments = _read_card(folder)
+    # Weights that are of one size are read at it, and resampled afterwards.
+    is_pinned = "img_size" in arguments
+    made = rules.model_copy(update={"img_px": None}) if is_pinned else rules
+    arguments = {**_size_arguments(noted, made), **arguments}
+    config = _config(str(folder), name, noted, arguments, made)
+    with seeded(0):
+        model = make_model(name, arguments)
+    report = load_file(model, folder / HUB_WEIGHTS, noted)
+    opened = _opened(model, config, report, str(folder))
+    return opened.at_size(rules.img_px) if is_pinned and rules.img_px is not None else opened
+
+
+def _read_card(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Read a model's name, what is noted of its weights, and the arguments that make it."""
+    path = folder / HUB_CONFIG
     try:
         card = json.loads(path.read_text())
         name, noted = str(card["architecture"]), dict(card["pretrained_cfg"])
         arguments = dict(card.get("model_args") or {})
-        noted.update({key: card[key] for key in ("num_classes",) if key in card})
+        pool = card.get("global_pool")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path}: not the card of a timm model ({error!r}); a folder of transformers is not "
@@ -92,16 +107,10 @@ def open_timm_folder(folder: Path, rules: InputRules | None = None) -> Backbone:
     unsafe = sorted(set(arguments) & set(_PLACES))
     if unsafe:
         raise WeightsError(f"{path}: model_args may not name {', '.join(unsafe)}")
+    if pool:
+        arguments.setdefault("global_pool", pool)
     # What the folder does not pin is what timm notes for the architecture.
-    noted = {**_noted(name), **noted}
-    arguments = {**_size_arguments(noted, rules), **arguments}
-    if card.get("global_pool"):
-        arguments.setdefault("global_pool", card["global_pool"])
-    config = _config(str(folder), name, noted, arguments, rules)
-    with seeded(0):
-        model = make_model(name, arguments)
-    report = load_file(model, folder / HUB_WEIGHTS, noted)
-    return _opened(model, config, report, str(folder))
+    return name, {**_noted(name), **noted}, arguments
 
 
 def load_file(model: nn.Module, path: Path, noted: Mapping[str, Any]) -> LoadReport:

@@ -131,6 +131,15 @@ def test_a_folder_that_is_not_timm_s_or_names_places_is_refused(tmp_path):
         open_timm_folder(tmp_path / "hub")
 
 
+def test_a_folder_of_one_image_size_is_read_at_it_and_resampled(tmp_path):
+    for family in ("registers", "swin", "vit"):
+        write_folder(tmp_path / family, family)
+        encoder = open_timm_folder(tmp_path / family, InputRules(img_px=128))
+        own = open_timm_folder(tmp_path / family)
+        assert encoder.config.grid == (own.config.grid[0] * 2, own.config.grid[1] * 2)
+        assert len(encoder.report.matched) == encoder.report.total
+
+
 def test_other_bands_than_three_are_refused(tmp_path):
     card = {"input_size": [4, 64, 64], "mean": [0.5] * 4, "std": [0.5] * 4}
     write_folder(tmp_path / "hub", "convnext", pretrained_cfg=card)
