@@ -50,26 +50,28 @@ class Draw:
             found.draws = np.concatenate([found.draws, draws[of_kind]])
             found.keys = np.concatenate([found.keys, keys[of_kind]])
         # More rows only ever lower the level, so what lies above it now is never drawn.
-        level = self.level
-        for stratum in self.strata.values():
-            stratum.keep(level)
+        self._prune()
 
     @property
     def level(self) -> int:
-        """The most rows that a kind gets."""
+        """The most rows that a kind gets; 0 where not every kind gets one."""
         return water_level([stratum.count for stratum in self.strata.values()], self._limit)
 
     def drawn(self) -> list[str]:
         """Return the keys of the sample, in the order of their draws."""
-        level = self.level
-        for stratum in self.strata.values():
-            stratum.keep(level)
+        self._prune()
         found = [
             (draw, str(key))
             for stratum in self.strata.values()
             for draw, key in zip(stratum.draws.tolist(), stratum.keys.tolist(), strict=True)
         ]
-        return [key for _, key in sorted(found)]
+        return [key for _, key in sorted(found)[: self._limit]]
+
+    def _prune(self) -> None:
+        """Keep what may still be drawn: where kinds outnumber places, the best of each competes."""
+        size = max(self.level, 1)
+        for stratum in self.strata.values():
+            stratum.keep(size)
 
 
 def water_level(counts: list[int], limit: int) -> int:

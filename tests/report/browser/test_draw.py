@@ -53,5 +53,12 @@ def test_memory_is_that_of_the_sample(limit):
     assert [stratum.count for stratum in draw.strata.values()] == [5_000, 7_000]
 
 
+def test_where_kinds_outnumber_places_every_place_is_taken():
+    draw = drawn([9] * 7, 4)
+    keys = draw.drawn()
+    assert draw.level == 0
+    assert len(keys) == len({key[-2:] for key in keys}) == 4
+
+
 def test_where_everything_fits_everything_is_drawn():
     assert len(drawn([5, 7], 12).drawn()) == 12
