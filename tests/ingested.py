@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rspipe.curate.config import CurateHow, CurateRecipe
-from rspipe.curate.datasets import list_datasets
+from rspipe.curate.datasets import iter_datasets
 from rspipe.curate.ingest import IngestItem, ingest
 from rspipe.curate.listing import write_listing
 
@@ -18,7 +18,7 @@ def ingested(data: Path, stages: Path, name: str) -> dict[str, dict[str, Any]]:
         name: the dataset's folder.
     """
     recipe = CurateRecipe(name="t", data=data, stages=stages, what={"datasets": (name,)})
-    (dataset,) = list_datasets(recipe)
+    (dataset,) = iter_datasets(recipe)
     listed = write_listing(dataset, stages, CurateHow(files_per_partition=10))
     parts = [listed.folder.part(index) for index in range(listed.n_partitions)]
     tables = [ingest(IngestItem(listed.storage, listed.card, part)) for part in parts]

@@ -9,10 +9,9 @@ from rspipe.schema import CORPUS_SCHEMA
 
 SHARD_BYTES = 400_000_000
 """Target size of a shard: large enough to stream, small enough to move."""
-ROW_GROUP_BYTES = 64_000_000
-"""Target size of a row group; the Hugging Face viewer gives up near 300 MB."""
 ROW_GROUP_ROWS = 256
-"""Most rows of a row group: one random read decompresses at most these."""
+"""Most rows of a row group: one random read decompresses at most these, and the Hugging Face
+viewer, which gives up near 300 MB, shows them."""
 
 MANIFEST = "manifest.json"
 CARD = "README.md"

@@ -53,15 +53,6 @@ def _table_order(entry: FileEntry) -> tuple[str, str]:
     return readable_path(entry.path), entry.path
 
 
-def list_datasets(recipe: CurateRecipe) -> list[Dataset]:
-    """List all datasets at once: for folders whose files fit in memory.
-
-    Raises:
-        RecipeError: as `iter_datasets`.
-    """
-    return list(iter_datasets(recipe))
-
-
 def iter_datasets(recipe: CurateRecipe) -> Iterator[Dataset]:
     """List the datasets below the recipe's data folder, sorted by the names that the tables use.
 

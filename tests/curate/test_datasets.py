@@ -1,7 +1,7 @@
 import pytest
 
 from rspipe.curate.config import CurateRecipe
-from rspipe.curate.datasets import list_datasets
+from rspipe.curate.datasets import iter_datasets
 from rspipe.errors import RecipeError
 from rspipe.recipe import validate
 
@@ -18,4 +18,4 @@ def test_a_rule_for_a_dataset_that_is_not_there_names_the_nearest_one(tmp_path, 
     (tmp_path / "naip/a.png").write_bytes(b"")
     recipe = {"name": "t", "data": str(tmp_path), "what": what}
     with pytest.raises(RecipeError, match=f"{key}.*'naap'; did you mean 'naip'"):
-        list_datasets(validate(recipe, CurateRecipe, "t"))
+        list(iter_datasets(validate(recipe, CurateRecipe, "t")))

@@ -6,7 +6,7 @@ import pytest
 
 from rspipe.catalog import load_card
 from rspipe.curate.config import CurateHow, CurateRecipe
-from rspipe.curate.datasets import list_datasets
+from rspipe.curate.datasets import iter_datasets
 from rspipe.curate.ingest import IngestItem, ingest
 from rspipe.curate.listing import write_listing
 from rspipe.errors import RecipeError
@@ -27,7 +27,7 @@ def rows(tmp_path):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture if content is None else content)
-        (dataset,) = list_datasets(CurateRecipe(name="t", data=tmp_path / "data"))
+        (dataset,) = iter_datasets(CurateRecipe(name="t", data=tmp_path / "data"))
         listed = write_listing(dataset, tmp_path / "stages", CurateHow(files_per_partition=2))
         parts = [listed.folder.part(i) for i in range(listed.n_partitions)]
         tables = [ingest(IngestItem(listed.storage, listed.card, part)) for part in parts]

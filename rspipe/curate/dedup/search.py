@@ -154,29 +154,6 @@ def grouped_orientation_pairs(
     return GroupedMatches(rows, matches)
 
 
-def radius_pairs(
-    queries: Hashes, hashes: Hashes, max_bits: int, *, threads: int | None = None
-) -> tuple[Indices, Indices, Bits]:
-    """Find all pairs (query, hash) at most `max_bits` apart.
-
-    Args:
-        queries: uint64 (Q,).
-        hashes: uint64 (N,).
-        max_bits: radius, inclusive, in bits, 0..16.
-        threads: cores to use; None takes all. The result does not depend on it.
-
-    Returns:
-        query index (P,), hash index (P,) and distance in bits (P,), sorted by query, then hash.
-
-    Raises:
-        ValueError: a radius out of range, or more than 2^28 hashes.
-    """
-    found = orientation_pairs(
-        queries[:, None], hashes[:, None], max_bits, orientations=1, threads=threads
-    )
-    return found.copy, found.original, found.distance_bits
-
-
 def _matches(
     queries: Hashes,
     hashes: Hashes | None,

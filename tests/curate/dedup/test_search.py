@@ -9,13 +9,16 @@ from rspipe.curate.dedup.search import (
     grouped_orientation_pairs,
     iter_orientation_pairs,
     orientation_pairs,
-    radius_pairs,
 )
 
 
 def brute_force(queries, hashes, max_bits):
     distance = np.bitwise_count(queries[:, None] ^ hashes[None, :])
     return np.argwhere(distance <= max_bits).tolist()
+
+
+def radius_pairs(queries, hashes, bits):
+    return orientation_pairs(queries[:, None], hashes[:, None], bits, orientations=1)
 
 
 def clustered(seed, count):
@@ -37,9 +40,11 @@ def clustered(seed, count):
 )
 def test_no_pair_within_the_radius_is_lost_and_none_is_added(seed, counts, bits):
     queries, hashes = clustered(seed, counts[0]), clustered(seed, counts[1])
-    query, index, distance = radius_pairs(queries, hashes, bits)
-    assert np.stack([query, index], axis=1).tolist() == brute_force(queries, hashes, bits)
-    assert (distance == np.bitwise_count(queries[query] ^ hashes[index])).all()
+    found = radius_pairs(queries, hashes, bits)
+    pairs = np.stack([found.copy, found.original], axis=1)
+    assert pairs.tolist() == brute_force(queries, hashes, bits)
+    distance = np.bitwise_count(queries[found.copy] ^ hashes[found.original])
+    assert (found.distance_bits == distance).all()
 
 
 @pytest.mark.parametrize("threads", [2, 5])
@@ -61,7 +66,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, threads):
 def test_a_skewed_bucket_is_complete():
     """Thousands of flat tiles share one hash: every pair of them is still found."""
     hashes = np.full(500, 0x8000000000000000, dtype=np.uint64)
-    assert len(radius_pairs(hashes, hashes, 4)[0]) == 500 * 500
+    assert len(radius_pairs(hashes, hashes, 4).copy) == 500 * 500
 
 
 def brute_force_orientations(queries, hashes, max_bits, orientations):
