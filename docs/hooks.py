@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the site needs beyond docs/: the recipes' pages and the changelog, and links that fit.
 
 Pages link to each other as they lie in the repository, so that they work there, too. A link to a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Public remote-sensing datasets in; a clean corpus, an encoder and a score out.
 
 `import rspipe` offers the two artefacts that others open, and the error they may raise; they are

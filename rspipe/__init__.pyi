@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 from rspipe.corpus.reader import Corpus as Corpus
 from rspipe.errors import RspipeError as RspipeError
 from rspipe.models.encoder import Encoder as Encoder

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rspipe doctor`: what is installed, what is missing, and the command that mends it."""
 
 import importlib.metadata

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every error that rspipe raises on purpose.
 
     RspipeError            (exit 4, where nothing else is said)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers and objectives of other packages, which stand beside the built-in ones.
 
 A package names its class in its pyproject.toml, and once it is installed, rspipe knows it:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a long verb would do, said before it does anything: the answer of `--dry-run`.
 
 The verbs' own packages fill it in (`curate/preview.py`, `train/preview.py` …), as only they know

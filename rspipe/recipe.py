@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recipes: YAML read into strict typed models, overridden by `key=value`, hashed into fingerprints.
 
 A recipe separates `what` (it changes results, and is fingerprinted) from `how` (workers, devices:

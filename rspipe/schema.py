@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The words of rspipe as types, and the Arrow schemas of its tables.
 
 source/dataset → image (as published) → tile (after slicing; one corpus row). Order is always

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all tests share: the demo's native data, written once, and the command line's switches."""
 
 import fcntl

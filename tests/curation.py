@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A way for tests to curate as the command line does, and to kill it on the way."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ingest says of every file of a dataset, for tests that look at rows and not at stages."""
 
 from pathlib import Path

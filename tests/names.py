@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every name that others rely on, as text: verbs, options, make targets, columns, `import rspipe`.
 
 `python -m tests.names > tests/names.txt` freezes them anew; the diff of that file is what a release

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A package that brings plug-ins, as pip leaves it: a module, and metadata with entry points."""
 
 import textwrap

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names are promises: a change of any of them must be meant, and seen in a diff."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the three benchmarks: coast classes, island and lake boxes, land cover masks.
 
 Train, validation and test tiles come from different blocks of the globe.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The card `dataset.yaml` of each demo data set."""
 
 from pathlib import Path

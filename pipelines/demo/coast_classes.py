@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names the scene class of a tile from its topology and shape, never from its colour.
 
 A tile is cut in connected bodies of land (8-neighbours) and of sea (4-neighbours). How many

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plants the faults of a real download in demo_chips, and lists them as the curator should.
 
 Each fault is a file of its own with a telling but innocent name. A copy is made of a chip with

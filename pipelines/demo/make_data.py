@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the demo's native data: `python -m pipelines.demo.make_data data/demo/native`.
 
 Needs no network and half a minute on two cores. The same bytes come out every time; a second

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the five native data sets, the planted faults, and the lists beside them."""
 
 from collections import Counter

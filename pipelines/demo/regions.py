@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may use which part of the globe: no pixel serves two roles.
 
 The globe between 80 N and 60 S is divided in blocks of 20 x 20 degrees (300 x 300 px). Each

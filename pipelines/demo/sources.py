@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the two sources: georeferenced scenes to be sliced, and a gallery of small chips."""
 
 from collections.abc import Iterator

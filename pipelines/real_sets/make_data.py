@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lays out the real data sets with their cards: `python -m pipelines.real_sets.make_data REAL OUT`.
 
 REAL is a folder of real data sets in their published layouts (default: what the environment's

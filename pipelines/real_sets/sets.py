@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which folders of the real data become which data set, and who of them is held out."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes sen2ships judgeable: `python -m pipelines.real_sets.ship_tiles REAL OUT`.
 
 The published set is three uint16 scenes of ports with 46 ships of 3 to 30 pixels; one of the three,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalog: one card per public dataset, as data. A folder's own `dataset.yaml` goes first."""
 
 from functools import cache

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cards in words: the lines of `rspipe catalog list` and `show`. What is not known says so."""
 
 import textwrap

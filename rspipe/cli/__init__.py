@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: every verb loads its recipe and calls one function. No logic lives here.
 
 One file per group of verbs: `flow` (curate, pretrain, eval, compare, report), `search` (duplicates,

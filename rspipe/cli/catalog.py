@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rspipe catalog …`: look into the catalog, plan a corpus, fetch what it needs."""
 
 from dataclasses import asdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Tab offers: recipes, corpora and names of the catalog. Nothing heavy is imported for it."""
 
 from importlib import resources

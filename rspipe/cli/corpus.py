@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rspipe corpus …`: look into a packed corpus, check it, export it, draw a smaller one from it."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/cli.md, made of the command line itself: `python -m rspipe.cli.document > docs/cli.md`."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exit codes: the one table that help, documentation and tests read."""
 
 DONE = 0

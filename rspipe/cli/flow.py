@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs of the flow: curate, pretrain, eval, compare, report. Each reads one recipe."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the help of a verb says, as data: so that documentation is made of it and tests can try it.
 
 A verb's docstring says what it does. Its guide adds what is read and written, examples that work

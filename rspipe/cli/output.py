@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a verb's words go: to people on the terminal, or as JSON to a program."""
 
 import contextlib

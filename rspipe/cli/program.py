@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All verbs together, and what the process ends with."""
 
 import sys

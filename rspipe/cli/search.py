@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rspipe duplicates` and `rspipe audit`: verbs that work on anything, without a recipe."""
 
 from collections.abc import Sequence

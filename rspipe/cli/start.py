@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rspipe init` and `rspipe doctor`: before the first run."""
 
 from dataclasses import asdict

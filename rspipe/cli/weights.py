@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rspipe weights …`: look into a checkpoint, bring it in, give an encoder to others."""
 
 from collections.abc import Mapping

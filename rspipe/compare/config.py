@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recipe of a comparison: variants of one pre-training recipe, a budget, a judge."""
 
 from typing import Annotated, Any

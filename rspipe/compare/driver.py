@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole of a comparison: trials, sweep, runs, judging, table and plot."""
 
 import math

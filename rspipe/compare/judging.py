@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judge encoders on the benchmark of a comparison, and on a part of its training images."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a comparison: one HTML file with plot and table, and the plot by itself."""
 
 from pathlib import Path

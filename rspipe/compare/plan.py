@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which runs a comparison needs: one pre-training recipe each, at equal compute."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one picture of a comparison: loss against compute, and accuracies over seeds."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `rspipe compare` would do: `--dry-run`. Runs are planned; none is begun."""
 
 from pathlib import Path

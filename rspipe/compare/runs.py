@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Do the runs: each in a process of its own, some at the same time, finished ones never again."""
 
 import subprocess

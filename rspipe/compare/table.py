@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of a comparison: a row per run, a summary per variant, as JSON, CSV and text."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ATTRIBUTION.md: whom to name for the pictures, and on which terms they may be passed on."""
 
 import pyarrow as pa

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The corpus's README.md: a Hugging Face data set card, written from its own tables."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Croissant metadata (MLCommons, version 1.0) of a corpus: every column, every shard's checksum.
 
 Written by hand as JSON-LD, so that exporting needs no further package; the tests validate it with

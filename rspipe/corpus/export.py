@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exports of a corpus: WebDataset tars, an image folder, or a folder for the Hugging Face hub.
 
 Parquet stays the truth. Every export is deterministic: same corpus, same bytes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the parts of a corpus lie, and how its shards are laid out. See docs/corpus-format.md."""
 
 import json

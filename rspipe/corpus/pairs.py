@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `rspipe duplicates` and `rspipe audit` leave: pairs, clusters, files, pictures, a page."""
 
 import pyarrow as pa

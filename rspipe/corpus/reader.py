@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read a packed corpus by row number: what the trainer, the notebooks and the reports use."""
 
 from collections import OrderedDict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walk over a corpus's shards row group by row group, and write shards of a target size."""
 
 from collections.abc import Iterator, Sequence

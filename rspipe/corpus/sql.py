@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ask a corpus in SQL: its Parquet files as views of a DuckDB connection."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a corpus is made of: counts and bytes by source, licence, size and ground resolution."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answer "what happened to image X?" from the ledger, in words."""
 
 from collections.abc import Iterator

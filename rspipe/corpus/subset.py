@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draw a smaller corpus out of a corpus: by source, licence, ground resolution, and at random.
 
 This is how a 4-million corpus comes out of a 13-million one. The draw is a pure function of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Check a corpus against its own manifest."""
 
 import hashlib

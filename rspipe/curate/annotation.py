@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said of an image: opened once, cut with it, and noted where no tile can carry it."""
 
 from collections.abc import Iterator

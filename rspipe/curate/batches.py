@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rows of many images as Arrow, a few hundred at a time: never a list of Python objects."""
 
 from collections.abc import Iterable

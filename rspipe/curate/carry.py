@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Carry annotated objects into tiles: moved, scaled, clipped, and marked where they are cut.
 
 A cut oriented box keeps its four corners as they are, beyond the edge of the tile: so its angle and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loops over pixels and hashes, compiled to machine code on their first call.
 
 The machine code is kept beside the module, or in the user's cache folder, so that a worker

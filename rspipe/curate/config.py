@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The curation recipe. `what` decides which tiles the corpus holds; `how` only how fast."""
 
 from pathlib import Path

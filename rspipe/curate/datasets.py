@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The datasets of a recipe: each with its card, its files, and what its reader says of them."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loaded by every local Dask worker: Ctrl-C in a terminal reaches them all, and is the driver's.
 
 A worker that hears it, too, prints a traceback over the one line that says how to go on.

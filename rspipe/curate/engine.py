@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run partitions on a Dask cluster, local or remote. The only file that imports Dask.
 
 Workers die: Dask starts them anew and gives their partitions to others. A partition that kills

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage 2, exclude: rules on what an image's header and card say, before any pixel is decoded."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage 1, ingest: every file below a dataset's root becomes one row, with the reason if unread."""
 
 import hashlib

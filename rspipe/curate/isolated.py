@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a partition in child processes, after it has killed its worker again and again.
 
 Somewhere in it is a file whose decoder crashes or takes all memory. The partition is halved until

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ledger: one row for every file, cut image and tile; and the funnel, counted from it."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dataset's listing on disk: what ingest has to open, in partitions.
 
 The driver lists one dataset at a time, writes down what it found, and forgets it. So it holds the

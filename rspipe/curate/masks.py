@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Masks, read window by window beside their images: published ones, and those drawn from outlines.
 
 A mask's values are kept as published: numbers, or colours where it has colours or a palette. Of a

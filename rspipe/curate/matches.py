@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dedup and leakage: matching sees all tiles; their fates lie in partitions again."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All measures of a tile, in the one pass that decodes it."""
 
 from typing import Any

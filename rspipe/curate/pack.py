@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage 6, pack: write the tiles that are left, in one order, into shards planned beforehand.
 
 An image that was not cut keeps its published bytes; a cut or converted tile becomes a PNG. What is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tables of one partition, and their rows in the order of the ledger.
 
 Partitions are cut from listings that are sorted by data set and path. So what is in order within

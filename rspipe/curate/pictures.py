@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small pictures of what was dropped, and of what it was dropped for: the report shows them.
 
 They lie in `pictures.parquet` beside the corpus, bounded in number, so that a report needs nothing

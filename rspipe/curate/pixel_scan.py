@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One pass over the pixels of a tile: its grey values, and every count its measures are made of.
 
 All sums are of integers, so they are exact and the same on every machine.

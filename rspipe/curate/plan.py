@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a curation recipe would need: cards, folders, licences, roles and disk. No data is read."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which tables a recipe leads to, by name: what the runner makes and `--dry-run` looks for."""
 
 from collections.abc import Sequence

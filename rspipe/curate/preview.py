@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `rspipe curate` would do: `--dry-run`. Files are listed; no pixel is read.
 
 Nothing is written but what listing needs: compressed tars are unpacked into the cache.

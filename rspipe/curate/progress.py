@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a long step tells how far it is."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write a corpus's manifest and card, and put the finished corpus in its place."""
 
 from typing import Any

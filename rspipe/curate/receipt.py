@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Receipts of the files of a corpus: what a file is, written by whoever wrote the file.
 
 A receipt lies in the stages, not in the corpus. It is written last, so a file without one is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of a partition: which of them to work on, and how a stage says why it drops one."""
 
 from dataclasses import dataclass

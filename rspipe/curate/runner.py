@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run `make curate`, top to bottom.
 
 The driver holds plans and counts, never the tables: stages leave them in partitions, workers read

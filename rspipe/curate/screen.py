@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage 4, screen: drop the tiles whose own pixels say that they are worth nothing.
 
 No pixel is read here: the rules look at what `slice` measured. So a limit can be moved, and its

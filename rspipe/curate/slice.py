@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage 3, slice: cut large images into tiles and measure every tile.
 
 The only stage that decodes all pixels, and it decodes them once. Windows of a scene are read one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images opened for window reads: through Pillow where they are 8-bit pictures, else rasterio."""
 
 from collections.abc import Iterator

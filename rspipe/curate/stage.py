@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a stage leaves its tables, and how it knows that its work is done.
 
 A stage's folder is named by a fingerprint: the stage's version, the part of its config that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where an image is cut: a grid, or random crops. Pure functions of a size, an id and the recipe.
 
 Everything is laid out in pixels after resampling to the recipe's GSD, then mapped back to windows

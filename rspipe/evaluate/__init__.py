@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Evaluate: frozen encoder in, scores with intervals out.
 
 `EVALUATORS` is the whole list of protocols; `runner.evaluate` runs a recipe.

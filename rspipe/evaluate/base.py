@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an evaluator is, and the row that it fills."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Benchmarks are data sets like any other: the same readers, one card, a rule for who trains.
 
 A set that cannot be judged is a `Skipped` with a reason, and becomes a row of the results.

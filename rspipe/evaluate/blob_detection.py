@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detection without an encoder: what any encoder has to beat."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The floor of detection: boxes of one size where colours look right. No encoder, no shapes.
 
 Of each class the median box of the training objects is kept, and a logistic regression that tells

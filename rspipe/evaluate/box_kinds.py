@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Horizontal and oriented boxes: how each is read, moved, suppressed, scored and described.
 
 Protocols that find the same kind of box share one of these, so that their scores compare.

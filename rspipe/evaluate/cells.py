@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finished cells (benchmark x protocol x encoder) on disk: a killed run repeats none."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scene classification on frozen features: a probe per cell, scored by its confusion."""
 
 from collections.abc import Sequence

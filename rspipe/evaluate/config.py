@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The evaluation recipe: which encoder, on which benchmarks, by which protocols."""
 
 from typing import Annotated, Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores of a confusion matrix: rows are the truth, columns the prediction.
 
 A class that is neither in the truth nor predicted has no score (not a number), and a mean over

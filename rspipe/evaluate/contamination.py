@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which test images an encoder may have seen in pre-training, from what curation wrote down.
 
 A source is an audit (the folder that `rspipe audit CORPUS --against BENCHMARK` leaves) or a

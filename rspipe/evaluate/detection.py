@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Object detection on frozen features, horizontal boxes, scored as COCO does."""
 
 from collections.abc import Mapping

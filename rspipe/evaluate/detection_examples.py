@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which detections are kept for pictures: those of the best and of the worst test images."""
 
 from collections.abc import Callable, Sequence

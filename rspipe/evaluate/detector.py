@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small detector on frozen patch tokens: no anchors, no proposals, one dense head.
 
 The map of tokens is standardised, reduced to a few channels, read by one 3 x 3 convolution,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stochastic depth for fine-tuning an encoder that was built without it."""
 
 from timm.layers import DropPath

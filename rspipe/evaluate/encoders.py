@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is judged: encoders, and the floors that any encoder has to beat."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The best and the worst few of a stream of test images, held without the others."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frozen features: an image is decoded once and seen by every encoder of its size in one pass.
 
 Classification reads `tokens.py`. For dense tasks tokens are those after the encoder's final

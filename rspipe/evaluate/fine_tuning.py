@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scene classification by full fine-tuning: encoder and linear head trained together."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Masks drawn from GeoJSON outlines (SpaceNet), by Pillow and NumPy alone.
 
 Curation draws outlines in any CRS through rasterio (`io/outlines.py`). Evaluation must do without

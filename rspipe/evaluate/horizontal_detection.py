@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detection of horizontal boxes by detectors that are fine-tuned with the encoder."""
 
 from typing import ClassVar

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Accuracy by number of labels: few-shot and label-share curves of one probe."""
 
 from abc import ABC, abstractmethod

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layer-wise learning rates for fine-tuning an encoder.
 
 timm's `param_groups_layer_decay` puts the final norm and the last block into one layer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Masks as published, pixel values or colours, to class indices."""
 
 from collections.abc import Mapping

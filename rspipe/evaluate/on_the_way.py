@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A look at an encoder that is still being trained: nearest neighbours on one labelled set.
 
 Pre-training calls it as a hook and knows nothing of evaluation; the command line brings the two

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A split by order: the first so many images train, the rest are scored."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detection of oriented boxes: Oriented R-CNN, encoder and detector fine-tuned together."""
 
 from typing import ClassVar

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `rspipe eval` would do: `--dry-run`. Benchmarks are listed; no image is read or encoded."""
 
 import math

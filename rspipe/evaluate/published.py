@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of the literature that a recipe puts beside its own."""
 
 from collections.abc import Sequence

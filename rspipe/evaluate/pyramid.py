@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An encoder as a feature pyramid: four taps, four strides.
 
 Layout, shared by detection and segmentation: `Pyramid(...)` returns a dict of four maps, finest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an evaluation leaves behind: results.json, two CSV files, manifest.json, and a table."""
 
 import csv

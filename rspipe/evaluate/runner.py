@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs an evaluation recipe: benchmarks x protocols x encoders, one finished cell at a time."""
 
 import math

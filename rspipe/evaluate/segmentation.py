@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Semantic segmentation: a linear head on the frozen encoder, and UPerNet-512, fine-tuned."""
 
 from abc import ABC, abstractmethod

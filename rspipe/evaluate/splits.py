@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who trains and who is scored: the publisher's splits, else a share or folds by hash."""
 
 import hashlib

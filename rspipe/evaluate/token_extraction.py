@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fills the feature files of a benchmark: every image decoded once, for all encoders together.
 
 Images of any size and shape are resized (bilinear, antialiased) to the encoder's img_px, so that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frozen features of whole images on disk: encoded once, read by every probe.
 
 A folder per encoder, benchmark and preprocessing holds `pooled.npy` (float32), `tokens.npy`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a killed fine-tuning goes on: weights, optimiser and all draws, in one file."""
 
 import pickle

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a score would move with other test images: percentile bootstrap over images."""
 
 from collections.abc import Callable

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes and files: 8-bit images, rasters, tables. Decoders only, no policy."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shore lines of the world, to tell where on Earth a footprint lies."""
 
 import csv

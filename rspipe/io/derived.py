@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that no single file is: mosaics, band stacks and HDF sub-datasets, made on demand.
 
 The product lies in the storage's cache under a fingerprint of what it is made of, so it is made

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fetch a dataset as its card says: every file verified, archives unpacked, the rest told.
 
 Everything lies in the dataset's own folder. `fetched.yaml` there records what came from where, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`osgeo.gdal`, only ever in a child process: never beside rasterio's own libgdal.
 
 The child runs `gdal_work.py`; work and answer are JSON, products are files that are written under

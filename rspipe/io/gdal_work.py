@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What GDAL's own bindings do for rspipe: a program, run by `gdal_child`, never imported.
 
 It reads one piece of work as JSON from standard input and writes one answer as JSON to standard

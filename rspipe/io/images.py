@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """8-bit images: bytes to facts, bytes to uint8 (H, W, C), arrays to PNG.
 
 Formats are told by content, never by suffix: downloads are full of PNGs named .jpg.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outlines of objects in GeoJSON (SpaceNet …), brought into the pixels of a georeferenced raster.
 
 Coordinates are in the CRS that the file states, else longitude and latitude (RFC 7946). Lines and

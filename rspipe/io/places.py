@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where artefacts are written: folders of this machine, or object storage, by one kind of path.
 
 `UPath` (universal-pathlib) does the path arithmetic over fsspec. Object storage takes its

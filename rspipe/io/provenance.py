@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the running code comes from: manifests record it."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rasters through rasterio: opened safely, and what their headers say. Pixels: see `scene`."""
 
 import math

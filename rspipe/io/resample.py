@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Averages over areas: how pictures, rasters and their validity are shrunk.
 
 Neither Pillow's box filter, which counts a pixel by its centre, nor GDAL's average, whose masks say

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rasters as pictures: windows of the display bands as uint8, any dtype, by one declared stretch.
 
 A raster becomes a picture by a declared rule, never by a guess per tile: which bands are red,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Single bands of one grid as one raster, without GDAL's own bindings.
 
 Patch sets have hundreds of thousands of such stacks, and a VRT is XML that one can write: no child

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of a dataset, wherever they lie: a local folder, object storage, or inside containers.
 
 Paths are posix paths relative to a root. A container is a folder: `train.zip/a/b.jpg` is a member

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables and texts written whole or not at all, byte for byte the same each time.
 
 Pages of a table carry checksums, so what a disk has damaged is noticed when it is read.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One file over the network: resumed, retried, from the first mirror that has it, and verified.
 
 Bytes gather in `NAME.part`; `NAME.part.json` says of which address, version and length they are.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unpack a fetched zip or tar archive into a folder, and into nothing but that folder.
 
 Members that must not be unpacked (a name that leaves the folder, a link, a device, an encrypted

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is judged: the one protocol by which evaluators know any encoder.
 
 `Encoder` (ours) and `TimmEncoder` (anything of timm's) are its implementations. An encoder says

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A released checkpoint, opened: its tensors by our names, and what its own card says of them."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoders that predict patches from encoded ones: by self-attention, cross-attention, or alone."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The encoder: a timm vision transformer that can read a subset of its patches.
 
 Its file is what pre-training leaves and evaluation reads. The module inside is exactly timm's

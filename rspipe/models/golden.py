@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The golden-feature check: weights prove by use that they are those that their card describes.
 
 A made image, the same everywhere, goes through the encoder when it is written; a few of its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Export to the folder that timm, transformers and the Hugging Face hub read, without rspipe."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a released checkpoint to an encoder: every change is asked for, and reported."""
 
 from collections.abc import Mapping, Sequence

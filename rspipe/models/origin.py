@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where weights come from, as far as it is known: what a model card must say."""
 
 import json

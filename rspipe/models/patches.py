@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images as rows of patches, and back."""
 
 from jaxtyping import Float

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Positions of patches: fixed 2-D sine-cosine ones for any grid, and any table at another grid."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose names a checkpoint uses, and what each of its keys is called with us.
 
 The layout is recognised from the keys alone; a key that the layout does not know is an error, and

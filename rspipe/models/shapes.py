@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shape of a vision transformer, read off its tensors."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any image model of timm's as an encoder: plain transformers of every kind, pyramids, ConvNets.
 
 timm has two ways in that all its models share: `forward_features`, whose result is tokens (B, T, D)

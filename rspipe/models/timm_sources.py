@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a model of timm's comes from: its name and a weights file, timm's own download, a folder.
 
 `timm/NAME` takes the weights that timm downloads, `timm/NAME@FILE` those of a file,

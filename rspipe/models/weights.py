@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How weights enter a module: read without running code, and strictly, key by key."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pre-training methods: one file per paper, one visible table (table.py), docs/objectives.md."""
 
 from typing import Annotated

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the trainer knows of a method: images in, a plan, a loss out.
 
 `plan` chooses what is seen and what is predicted; it is cheap, has no gradient, and is the only

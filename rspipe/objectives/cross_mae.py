@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CrossMAE: predict only some hidden patches, each from the visible ones alone."""
 
 from typing import ClassVar, Literal

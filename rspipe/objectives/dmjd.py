@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DMJD: several views of an image whose visible patches are disjoint; both kinds are predicted."""
 
 from typing import ClassVar, Literal

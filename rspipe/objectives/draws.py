@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Randomness that belongs to an image, not to a batch.
 
 Each number is a hash of the run's seed, the image's place in the endless stream of images, the

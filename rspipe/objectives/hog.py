@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Histograms of oriented gradients: how much structure a patch has, and which."""
 
 import math

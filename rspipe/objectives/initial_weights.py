@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Continued pre-training: an objective starts from weights that are there already."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an objective does to patches, as numbers to be drawn: never part of training."""
 
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MAE: hide most patches at random and predict their pixels."""
 
 from typing import ClassVar, Literal

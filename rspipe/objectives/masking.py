@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which patches are seen: random ones or cells, or grown from seeds by similarity.
 
 All choices are made image by image from explicit numbers and keep exactly the count asked for.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Region-consistent masking: any objective, with one region of each image wholly hidden.
 
 A wrapper that changes nothing but the order in which patches become visible. So the weights, the

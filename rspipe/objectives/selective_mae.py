@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SelectiveMAE: see 15 % of the patches, predict 25 %, choose both by content."""
 
 from typing import ClassVar, Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SimMIM: the encoder sees a token in place of each hidden patch; one linear layer predicts."""
 
 from typing import ClassVar, Literal

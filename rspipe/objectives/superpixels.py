@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Superpixels on the device: pieces of an image that are alike in colour and lie together."""
 
 import math

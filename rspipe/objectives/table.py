@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one list of methods: a new one is a file beside this and a line in each table.
 
 A method of another package needs no line here: it is found by its entry point (rspipe.plugins).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is predicted: the pixels of a patch, standardised or not."""
 
 from typing import Literal

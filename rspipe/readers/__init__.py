@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers: one file per layout. `READERS` is the whole list, strongest clue first.
 
 Readers of other packages (rspipe.plugins) are asked before them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a reader is: it knows a layout, never a dataset, and touches no pixel.
 
 A reader says of a file tree which images carry which annotation, and which files are there only

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boxes as datasets write them → ObjectBox: corners in order, edges in pixels, nothing impossible.
 
 An object that cannot be used (no number, no area) is left out and described; its neighbours and its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two pictures of one place and a mask of what changed between them.
 
 LEVIR-CD and LEVIR-CD+, WHU-CD, S2Looking, SYSU-CD, CDD, DSIFN, SECOND …

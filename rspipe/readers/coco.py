@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """COCO JSON and its relatives (iSAID, VHR-10, SODA-A, HIT-UAV, xView and DOTA conversions, RSICD).
 
     images/…/a.png

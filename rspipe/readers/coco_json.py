@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One COCO file: images, objects and captions, joined by id. `coco` finds the images."""
 
 import re

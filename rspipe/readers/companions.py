@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that stand beside a raster and are no image: world files, statistics, overviews."""
 
 from rspipe.readers.tree import FileTree

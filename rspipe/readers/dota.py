@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 r"""DOTA text (DOTA 1.0, 1.5, 2.0, and the many sets converted to it): four corners a line.
 
     train/images/P0000.png               (or train/images/part1.zip/images/P0000.png)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FAIR1M XML: oriented boxes of ships, planes, vehicles, courts and roads, by fine class.
 
     train/part1/images/0.tif             train/part1/labelXml/0.xml

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functional Map of the World: one JSON of metadata per picture, with boxes and their categories.
 
     train/airport/airport_0/airport_0_0_rgb.jpg       airport_0_0_rgb.json

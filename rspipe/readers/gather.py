@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the annotation files of a tree say, image by image: the best voice is heard, all are named.
 
 Several files may speak of one image: horizontal and oriented boxes, three versions of a set. The

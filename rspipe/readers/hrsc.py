@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HRSC2016: ships in ports, oriented boxes in an XML dialect of its own.
 
     Train/AllImages/100000001.bmp        Train/Annotations/100000001.xml

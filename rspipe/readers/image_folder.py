@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Class folders, and what comes close to them: one label per image, or none.
 
     [split/]class/name.jpg       UC Merced, AID, RESISC-45, EuroSAT, PatternNet, Million-AID …

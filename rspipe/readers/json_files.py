@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON from strangers, gigabytes of it: parsed once, shrunk while it is parsed."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels that stand in a CSV file, by the image's name."""
 
 from dataclasses import dataclass

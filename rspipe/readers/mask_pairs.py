@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images with masks: twin folders, suffixes in one folder, or separate trees.
 
 LoveDA, Potsdam, Vaihingen, DeepGlobe, Inria, LandCover.ai, GID-15, WHU building, Massachusetts,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which image an annotation speaks of, in trees of a million files: look-ups, never a search.
 
 Names repeat: `train/0.jpg` and `val/0.jpg`, a picture and its mask, a folder and the archive it was

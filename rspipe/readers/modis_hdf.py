@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MODIS products in HDF4, and other containers of sub-datasets (HDF5, netCDF), through GDAL.
 
 An image is three sub-datasets of one container, named here for the MODIS products that hold red,

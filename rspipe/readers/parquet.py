@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parquet files with pictures inside: Hugging Face data sets, and corpora of rspipe itself.
 
 ```

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts of a dataset (its images, its masks, its `before` pictures) and what belongs together.
 
 A card says which files play a part, by folder and suffix or by a regular expression; files with one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the names of well-known scenes say: date, sensor, and which band a file holds.
 
 Only names that their producers document are read; a date in any other name is not guessed at.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bare scenes: GeoTIFF, COG or JPEG 2000 files in any folders, no annotation (NAIP, Landsat …).
 
 A scene that comes as one file per band is stacked to red, green and blue; a scene that comes in

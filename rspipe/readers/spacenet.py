@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 1-8: chips as GeoTIFF in several products, building or road outlines as GeoJSON.
 
 The folder names the product (PS-RGB, MUL, geojson_roads …), the file name the chip; both are read

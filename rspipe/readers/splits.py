@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Official splits that stand in files: lists of names, VOC's ImageSets, tables with a split column.
 
 A list is a text file with one image a line: a name or the end of a path, with or without suffix,

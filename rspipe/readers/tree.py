@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of one dataset, listed once, in one order on every machine."""
 
 from collections import defaultdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pascal VOC XML, horizontal and oriented (DIOR, DIOR-R, HIT-UAV, RSOD, HRRSD, ShipRSImageNet …).
 
     JPEGImages/00001.jpg            (or JPEGImages-trainval/, Images/trainval/, …)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """WebDataset tars: files of one sample share their name up to its first dot.
 
 ```

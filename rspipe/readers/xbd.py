@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """xBD (xView2): pictures before and after a disaster, a JSON file of buildings for each.
 
 `SPLIT/images/NAME_pre_disaster.png`, `SPLIT/labels/NAME_pre_disaster.json` with building outlines

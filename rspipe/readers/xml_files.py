@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """XML from strangers: no entities, no surprises."""
 
 from typing import Any

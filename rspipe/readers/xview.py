@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """xView: one GeoJSON with the boxes of all images.
 
     train_images/5.tif

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YOLO text, axis-aligned and oriented: one object a line, in shares of width and height.
 
     images/train/a.jpg    labels/train/a.txt        (Ultralytics)

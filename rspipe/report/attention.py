@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attention maps of pooling probes, as veils to lie over example images."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build the page: read the artefacts, fill the templates, write one file."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands beside the scores: floors, groups of test images, figures of the literature."""
 
 from collections.abc import Iterator, Mapping, Sequence

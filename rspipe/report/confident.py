@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Test images that a protocol is surest of: the right ones and, more telling, the wrong ones."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report recipe: which artefacts, and where the page goes."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each metric means: what all its definitions share once, then what is a score's own."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was curated: the funnel, the sources, a look at the tiles, where and how large they are."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Curves of scores: by number of labels with intervals, and precision by recall."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Example predictions: the picture, what is there, what was found."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The charts of the report, as inline SVG."""
 
 from collections.abc import Mapping, Sequence

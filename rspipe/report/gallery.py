@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gallery of `rspipe duplicates` and `rspipe audit`: pairs to look at, doubtful ones first."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Duplicates and leaks, in pictures: what was dropped, and the picture it was dropped for."""
 
 from collections import defaultdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures inside the page: everything becomes a data URI, so the page needs no other file."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which weights and which corpus stand behind each encoder of the score table."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scores: trained and untrained encoder side by side, with their intervals drawn."""
 
 import math

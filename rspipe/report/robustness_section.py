@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What corrupted test images cost: change of accuracy by severity, one small chart per kind."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pre-training run: what it was, how its loss fell, what it reconstructs."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers with their intervals, read from rows of `results.json`, and the colours of encoders."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small drawings as inline SVG. Colours come from the page, so they follow its light and dark."""
 
 import math

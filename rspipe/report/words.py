@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the keys of the ledger mean, in words for readers."""
 
 STAGES = {

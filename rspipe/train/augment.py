@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Views of a tile: a crop, a mirror image, a quarter turn. A pure function of seed and place.
 
 What is drawn is drawn for many tiles at once and before any is decoded, so that only what the crop

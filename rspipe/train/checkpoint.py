@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints that a killed run cannot break: written aside, then renamed."""
 
 import os

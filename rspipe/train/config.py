@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recipe of a pre-training run: `what` changes results, `how` changes only speed."""
 
 from typing import Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches: which rows, in which order, as which views.
 
 The order and every view are pure functions of the recipe and of the place in the stream. So there

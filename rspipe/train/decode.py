@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a tile's bytes to the pixels of a box: no more is decoded than the view needs.
 
 A JPEG is decoded to a half, a quarter or an eighth of its size where the box, so scaled, is still

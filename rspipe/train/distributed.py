@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes of a run: who they are, and how they share weights, gradients and decisions.
 
 Started plainly, a run has one process. Under `torchrun` it has one per GPU, or as many as one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A running average of the encoder's weights: what is exported where the recipe asks for it."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Row groups in memory: each read once, kept while rows of it are still to come."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which device, and which precision it computes well in."""
 
 from collections.abc import Iterator

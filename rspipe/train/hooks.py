@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a caller may look at during a run, without the trainer knowing what it is."""
 
 from collections.abc import Sequence

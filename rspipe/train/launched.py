@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A step that the device may still be working on, and its numbers once it is done.
 
 Asking a GPU for a number stops the host until all its work is done. So the numbers of a step are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics of a run: one JSON line per logged step, and the same to other places."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who learns how fast, and what decays."""
 
 from typing import Any

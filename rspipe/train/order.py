@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which rows a step reads: a pure function of seed, step and rank, without a list of all rows."""
 
 from collections.abc import Sequence

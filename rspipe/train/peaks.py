@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many operations a second a device can do at best: what MFU is a share of."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the model sees and makes of it, as one picture a person can judge at a glance."""
 
 from pathlib import Path

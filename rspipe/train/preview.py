@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `rspipe pretrain` would do: `--dry-run`. No weight is made, nothing is written."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run in progress: its weights, its optimiser, how far it is, and what it leaves on disk."""
 
 from pathlib import Path

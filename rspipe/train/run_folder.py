@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The folder of a run: what belongs to it, and whether it is the run we think it is."""
 
 import hashlib

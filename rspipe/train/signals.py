@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stop a run between two steps, not in the middle of one."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where metrics go besides `metrics.jsonl`: one small class per service, one table."""
 
 import importlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state of a run as whole tensors on the CPU, however many processes share it.
 
 So a checkpoint does not know how many processes wrote it, and any number can read it.

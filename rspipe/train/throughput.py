@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast a run is, of how much it could be, and when it will end."""
 
 import resource

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole objective read back from a run, decoder and all: to look at what it makes of pictures."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pre-train an encoder: the whole flow of a run, for any objective."""
 
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the bytes of a JPEG tile to all its measures, on one core: ours beside Pillow and two peers.
 
 `make bench-curate`. Real tiles of 64, 128, 256 and 512 px, cut from real pictures (real_tiles.py)

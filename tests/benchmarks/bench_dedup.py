@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exact search at 13.2 million tiles in 8 orientations, beside brute force and FAISS.
 
 `make bench-dedup`. Prints a table for people and, as its last line, one line of JSON. Ends with 1

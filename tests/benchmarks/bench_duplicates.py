@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which planted copies are found, and what else is: ours beside imagehash and imagededup.
 
 `make bench-duplicates`. Real tiles of every kind of ground (real_tiles.py), each copied in 8

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoded and augmented 224-px images per second and core: ours, ImageFolder, WebDataset.
 
     python -m tests.benchmarks.bench_loader --repeats 5

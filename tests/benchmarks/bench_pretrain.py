@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MAE, CrossMAE and SelectiveMAE beside each other: images/s, MACs, memory, on made images.
 
     python -m tests.benchmarks.bench_pretrain --models vit_small --rounds 3

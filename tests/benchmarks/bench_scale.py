@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does memory stay bounded: a 1 GB GeoTIFF, and a folder of 200,000 small tiles, curated whole.
 
 `make bench-scale`. Writes both from NASA's Blue Marble into a temporary folder, curates each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The document that `bench_duplicates` writes."""
 
 from pathlib import Path

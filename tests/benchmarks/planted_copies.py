@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copies of real tiles as they come about in the wild: turned, compressed, resized, recoloured.
 
 Every copy is made from the tile's colour pixels, first turned, then changed, and is then measured

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sets of orientation hashes whose neighbours are known, for `bench_dedup`.
 
 Both sets are made in the space of low DCT blocks and hashed there by the very rules of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real pictures of every kind of ground, and tiles cut from them, for the benchmarks of curation.
 
 From the folder that RSPIPE_REAL_DATA names (see README, "Real data"), and from the Blue Marble that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Peak memory of a training step, without doing it: every tensor is fake, every allocation counted.
 
 torch's fake tensors have shapes and lifetimes but no values, so a step of ViT-L with 256 images

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of the catalog: what every card must be, and that it names only what exists."""
 
 from importlib import resources

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalog's cards make readers find what lies in the published layouts (pixels are noise)."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tab offers verbs, options, recipes, corpora and data sets."""
 
 import os

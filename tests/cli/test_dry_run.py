@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`--dry-run` says what is done and what is not, and writes nothing."""
 
 import json

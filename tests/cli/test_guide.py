@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Help is true: its examples can be typed, and docs/cli.md is what it says."""
 
 import shlex

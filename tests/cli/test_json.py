@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`--json`: stdout is one JSON document, whatever else the verb says."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the process ends with, and what it says."""
 
 import inspect

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Native data and settings so small that curate, pretrain and eval take seconds.
 
 NumPy and Pillow only: `.ci/check-wheel` runs it as a program, outside the source tree.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
 from rspipe.compare.plan import TRAINING_MACS_PER_FORWARD_MAC, Planner

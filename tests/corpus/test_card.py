@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import pyarrow as pa
 
 from rspipe.corpus.card import count_clusters

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exports carry every tile, byte for byte, into what other tools read."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stats says is what the tables hold."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A subset is a function of rule and seed, and its ledger still knows every tile."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work that kills the process that does it; children import it from here."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """More than 200 inputs that no publisher meant, and what must become of each.
 
 An expectation is a drop reason, KEPT, or ANY: kept or dropped with a reason, but named. Most files

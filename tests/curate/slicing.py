@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cut single files as the slice stage does, without the stages before it."""
 
 import hashlib

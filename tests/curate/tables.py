@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Partitions made by hand: files, tiles and fates of which only the columns that matter are set."""
 
 from rspipe.curate.partition import Partition

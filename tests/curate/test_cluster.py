@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Dask cluster that somebody else started: its workers stand elsewhere, and it may go away."""
 
 import json

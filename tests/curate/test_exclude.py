@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever dies, fills up or vanishes on the way: the same bytes in the end, or a named reason."""
 
 import os

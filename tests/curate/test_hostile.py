@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever lies in the folder, the run ends, every file has a fate, and nothing gets out."""
 
 import subprocess

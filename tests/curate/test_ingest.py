@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that no one plans for end as rows, never as a crash."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Of a partition that no worker survives only the deadly rows are lost, and they say why."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every tile against every benchmark tile; no benchmark at all, and no tile at all."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of whole-corpus steps that never see the whole: partitions do not show in what comes out."""
 
 import hashlib

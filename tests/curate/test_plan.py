@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of a plan: it names everything that is missing, and reads no picture."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Curation of real data sets as they were downloaded, faults and all."""
 
 import tarfile

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of the whole curation: nothing is lost, the funnel adds up, a killed run ends the same."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real rasters of many dtypes, CRSs and faults, through exclude, slice and screen."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data, stages and corpora in object storage: the same bytes as on a disk.
 
 The server is moto's, on this machine; s3fs talks to it as it would to any other.

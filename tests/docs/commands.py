@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Command lines of the documentation, held against the real commands, recipes and make targets."""
 
 import importlib

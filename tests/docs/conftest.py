@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tenth of the demo, for pages whose commands are those of the whole one."""
 
 import json

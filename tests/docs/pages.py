@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages of the documentation, and what each of their code blocks asks for.
 
 A fenced block of bash, python or yaml is run (bash, python) or read as what its title says it is

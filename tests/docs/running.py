@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a page's blocks, in order, in one folder, as a reader would who copies them."""
 
 import contextlib

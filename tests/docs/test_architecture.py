@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/architecture.md names every file of every package, and none that is not there."""
 
 import ast

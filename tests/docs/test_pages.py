@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every code block of the documentation runs, or is at least held against the code (pages.py)."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The site builds, strictly: every page has its place, every link and anchor leads somewhere."""
 
 import re

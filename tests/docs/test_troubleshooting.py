@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/troubleshooting.md quotes what the code says, and leaves out no kind of error."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiny data sets in native layouts, whose answer lies in their pixels."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A planted contamination is found exactly, and taken out of the score exactly."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Full fine-tuning: what it learns, what it scores, and how a killed run goes on."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """C1: the multipliers of layer-wise learning rates."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agreement of efficient probing with the released code, in float32, to 1e-5.
 
 `--oracles DIR` takes every `efficient_probing_*.npz` of another folder; the default is the copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Probes on real scenes, with what needs no training of an encoder."""
 
 import json

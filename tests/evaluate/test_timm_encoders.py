@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any timm model through the evaluators: its pyramid, its learning rates, one run of a recipe."""
 
 import json

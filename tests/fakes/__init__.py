@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiny data sets in their native layouts, each with what a reader must find in it.
 
 One file per layout; `write(root)` writes it and returns what was written, as `Expected`. What is

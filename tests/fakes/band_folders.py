@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """38-Cloud: a folder per band, the same patch in each; masks are told by the card."""
 
 from rspipe.schema import Derivation

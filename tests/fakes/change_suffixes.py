@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Before and after told by the end of the name in one folder, masks in another."""
 
 from tests.fakes import Expected, write_files

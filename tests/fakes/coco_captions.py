@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """COCO with boxes in one file and captions in another; names with folders, dates."""
 
 import json

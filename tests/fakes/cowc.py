@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """COWC: the same names in every place and split; labels follow the name in the lists."""
 
 from tests.fakes import Expected, write_files

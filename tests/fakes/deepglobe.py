@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DeepGlobe land cover and roads: N_sat.jpg and N_mask.png in one folder; valid has no masks."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DFC2022: labeled_train/CITY/BDORTHO, RGEALTI and UrbanAtlas, each with a suffix of its own."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DIOR as published: horizontal and oriented XML of the same images, ImageSets."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DOTA 1.5 as published: two kinds of labels in folders of their own, and older ones of 1.0."""
 
 from tests.fakes import Expected, write_files

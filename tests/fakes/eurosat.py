@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """EuroSAT as TorchGeo ships it: three kinds of lists, of which the card must name one."""
 
 from tests.fakes import Expected, write_files

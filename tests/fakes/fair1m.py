@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FAIR1M: the same names in every part; test without labels."""
 
 from tests.fakes import Expected, write_files

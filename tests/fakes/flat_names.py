@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flat folders whose file names begin with the class."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fMoW: every view twice, each with its own metadata; test without categories."""
 
 import json

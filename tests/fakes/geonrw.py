@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GeoNRW: per city N_N_rgb.jp2, N_N_seg.tif and an elevation model N_N_dem.tif."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GID-15: img_dir/SPLIT and ann_dir/SPLIT, masks named NAME_15label.png."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HRSC2016: its XML dialect, class names in sysdata.xml, masks that are no pictures."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inria: train/images and train/gt; the usual validation is the first five tiles of each city."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """iSAID: one COCO file per split, pictures of the masks beside the images, outlines not read."""
 
 import json

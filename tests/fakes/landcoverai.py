@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LandCover.ai: whole orthophotos with masks, and the tiles cut from them with official lists."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Landsat: one file per band; red, green and blue have other numbers on older satellites."""
 
 from rspipe.schema import Derivation

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LEVIR-CD, LEVIR-CD+ and WHU-CD: SPLIT/A, SPLIT/B and SPLIT/label, the same names in each."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LEVIR-CD as 256 px crops: A, B, label at the root; the name's beginning is the split."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LoveDA: Train|Val/Rural|Urban/images_png and masks_png; Test has no masks."""
 
 from tests.fakes import Expected, write_files

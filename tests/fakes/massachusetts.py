@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Massachusetts roads and buildings: tiff/train and tiff/train_labels, .tiff and .tif."""
 
 from tests.fakes import Expected, write_files

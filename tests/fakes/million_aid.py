@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Million-AID: train in a tree of themes, of which the last is the class; test without labels."""
 
 from tests.fakes import Expected, write_files

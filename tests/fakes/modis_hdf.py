@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MODIS HDF4 containers: one picture each, where the product has red, green and blue."""
 
 from rspipe.schema import Derivation

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scenes that come in tiles, put together by the card's pattern; one has a single tile."""
 
 from rspipe.schema import Derivation

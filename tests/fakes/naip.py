@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NAIP and plain scenes: dates where the producer's names hold one, companions beside them."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenEarthMap: REGION/images and REGION/labels; the lists name files, one of them absent."""
 
 from tests.fakes import Expected, write_files

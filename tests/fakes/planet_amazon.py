@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Planet's Amazon set: one folder, and a table with several tags per image."""
 
 from tests.fakes import Expected, write_files

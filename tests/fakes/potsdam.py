@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ISPRS Potsdam: products and masks of one tile in folders of their own, told by suffix."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RESISC-45 as TorchGeo ships it: class folders, one list of names per split beside them."""
 
 from tests.fakes import Expected, write_files

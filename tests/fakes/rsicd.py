@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RSICD: captions, several an image, and splits in the entries of one JSON."""
 
 import json

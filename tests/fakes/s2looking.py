@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """S2Looking: SPLIT/Image1, Image2, label; label1 and label2 are the mask's two halves."""
 
 from tests.fakes import Expected, write_files

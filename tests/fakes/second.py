@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SECOND: im1, im2, and a semantic mask of each in label1 and label2."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sentinel-2: bands at several ground sizes, a rendering, quality masks; one incomplete."""
 
 from rspipe.schema import Derivation

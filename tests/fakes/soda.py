@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SODA-A: one JSON per image, whose `images` is one object, and boxes of four corners."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 1: 3band and 8band, outlines named Geo_; test has the same numbers and no outlines."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 2: four cities with equal numbers; geojson/buildings; a summary table."""
 
 from tests.fakes import Expected, write_files

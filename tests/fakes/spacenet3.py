@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 3 and 5: roads; two files of outlines per chip, the card's choice is taken."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 4: 27 views of one chip share its outlines; none of them is another's product."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 6: optical and radar products of Rotterdam; a test split that is radar only."""
 
 from tests.fakes import Expected, write_files

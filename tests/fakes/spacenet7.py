@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 7: monthly pictures of one place, outlines matched over time, masks of bad data."""
 
 from tests.fakes import Expected, write_files

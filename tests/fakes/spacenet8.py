@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet 8: before and after a flood, outlines of one chip for both, regions that count anew."""
 
 from tests.fakes import Expected, write_files

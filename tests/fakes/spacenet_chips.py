@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chips with outlines in two folders: what the fakes of SpaceNet share; no fake of its own."""
 
 import json

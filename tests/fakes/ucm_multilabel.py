@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UC Merced with several labels: a table with one column per class, and one for the split."""
 
 from tests.fakes import Expected, write_files

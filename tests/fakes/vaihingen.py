@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ISPRS Vaihingen as its two archives unpack: masks at the root, under the images' own names."""
 
 from tests.fakes import Expected, write_files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NWPU VHR-10: the same names in a positive and a negative folder; only the positive ones count."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """VOC with masks, angles and a file name of its own; the same names in two splits."""
 
 from tests.fakes import Expected, write_files

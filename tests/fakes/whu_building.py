@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """WHU building: train|val|test/image and label, the same numbers in every split."""
 
 from tests.fakes import Expected, write_files

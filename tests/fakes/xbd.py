@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """xBD: pictures before and after, JSON labels with outlines in pixels and degrees, targets."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """xView: one GeoJSON for all images, class names in the publisher's list."""
 
 import json

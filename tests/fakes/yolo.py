@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YOLO as Ultralytics lays it out: shares of the image, names in data.yaml."""
 
 from tests.fakes import Expected, write_files

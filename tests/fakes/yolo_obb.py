@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Oriented YOLO as Roboflow lays it out: four corners in shares of the image, classes.txt."""
 
 from tests.fakes import Expected, write_files

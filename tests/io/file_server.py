@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A web server in the test process that misbehaves as asked."""
 
 import threading

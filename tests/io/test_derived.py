@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mosaics, stacks and sub-datasets read as one image, whatever their members lie in."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of fetching a dataset: everything verified is there, the rest is asked for by name."""
 
 import hashlib

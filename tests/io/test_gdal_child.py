@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GDAL's own bindings work for us in a child process, and never in this one."""
 
 import os

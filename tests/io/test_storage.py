@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Containers are folders: what lies in them reads as if it lay beside them."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of a transfer: the right bytes under the file's name, or an error and no such file."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of unpacking: whole files, in the folder and nowhere else; what is left out is named."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints as they are published, made from tiny models of ours, for tests."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The blocks of docs/other-benches.md, each where the bench that it is for is installed."""
 
 import json

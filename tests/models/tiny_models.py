@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models of timm's families, each small enough for a test."""
 
 from rspipe.models.timm_encoder import TimmConfig, TimmEncoder

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the notebooks read: a small corpus (`small`), scores of a tiny encoder, a comparison."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every notebook runs to its end on small artefacts, and is committed without outputs."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/objectives.md says what the code does; the example of docs/add-an-objective.md learns."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agreement with the released code, in float32, to 1e-5.
 
 `--oracles DIR` takes every file of another folder for the methods known here, whatever its

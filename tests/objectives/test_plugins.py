@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Objectives of other packages, as an installed package brings them."""
 
 import importlib

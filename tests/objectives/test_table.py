@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every method's settings come back from YAML as they went: a run's own recipe can be run again."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws of the demo's native data: what the recipes of the demo rely on."""
 
 import csv

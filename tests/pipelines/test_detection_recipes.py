@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recipes of DIOR and DIOR-R state the published protocol and run on fakes of their layout."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The OpticalRS recipes name only what the catalog knows, and their READMEs say what cards say."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pre-training recipes load, and what their heads promise is what they cost."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The detection recipes of pipelines/real_sets run end to end on a few real pictures."""
 
 import json

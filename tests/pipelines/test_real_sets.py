@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recipes of pipelines/real_sets run end to end: few images, few steps, real pixels."""
 
 import json

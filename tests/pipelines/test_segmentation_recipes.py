@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recipes of LoveDA and SpaceNet 1 state the published protocol and run on fakes."""
 
 import json

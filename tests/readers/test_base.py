@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all readers share: splits, declared sidecars, and two readers on one tree."""
 
 import pytest

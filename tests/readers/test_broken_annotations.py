@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever is done to an annotation file: no reader stops, and what it says holds."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalog's cards read the layouts of their datasets, as fakes write them."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Laws that hold for every reader, on a fake of every layout."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of images and masks: never a wrong one, and no file left unnamed."""
 
 import re

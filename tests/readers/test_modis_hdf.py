@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HDF containers: which sub-datasets are the picture, and that their values arrive."""
 
 import json

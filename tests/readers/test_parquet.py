@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parquet data sets as `datasets` and rspipe write them, row by row."""
 
 import io

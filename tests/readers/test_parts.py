@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files belong together by key alone: never because their names resemble each other."""
 
 import re

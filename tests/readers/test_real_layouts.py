@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers on real data sets, against counts that their publishers or curators state."""
 
 import pytest

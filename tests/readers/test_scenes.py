@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scenes: bands become pictures, tiles become scenes, and no invisible band passes for grey."""
 
 import hashlib

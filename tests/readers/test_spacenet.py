@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SpaceNet chips and their outlines."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples of a tar, written by the `webdataset` package itself."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """xBD: buildings with their damage, pairs, targets, and where a picture without CRS lies."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a release promises: version, citation, changelog, format note."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A project that installs rspipe gets its types: `py.typed`, and the stub of `import rspipe`."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wheel: what is in it, and that it works outside the source tree.
 
 `make check-wheel` installs it with each extra into a clean environment; here only what is cheap.

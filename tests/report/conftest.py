@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tiny corpus, run and results folder, written as the other verbs write them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Floors, groups and published figures beside the scores."""
 
 from rspipe.report.comparisons import NO_REASON, floors_of, groups_of, printed_of

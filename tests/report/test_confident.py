@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The surest predictions, and what is shown where nothing says how sure they are."""
 
 import numpy as np

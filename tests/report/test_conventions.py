@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Definitions of metrics, said once."""
 
 from rspipe.report.conventions import conventions_of

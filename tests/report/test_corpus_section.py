@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Funnel and facts of a corpus."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Example predictions of the three tasks."""
 
 import numpy as np

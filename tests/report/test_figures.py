@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The charts hold what they are given."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hashes behind the encoders of the table."""
 
 from rspipe.report.provenance import judged_of

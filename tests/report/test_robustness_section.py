@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Change of accuracy by severity."""
 
 import xml.etree.ElementTree as ET

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers read from rows."""
 
 from rspipe.report.scores import curves_of, lines_of, looks_of, score_of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scales and escaping."""
 
 import xml.etree.ElementTree as ET

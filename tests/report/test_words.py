@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every key of the ledger has words."""
 
 from rspipe.report import words

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When two runs count as one: to the rounding of sums."""
 
 import torch

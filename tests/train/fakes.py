@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A corpus that lives in memory: made tiles of several sizes, without files."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training and evaluation need none of the libraries that curation brings in."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two processes do what one does, to the rounding of sums."""
 
 import json

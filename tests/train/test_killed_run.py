@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run killed as machines kill, as the command line runs it, ends with the same bytes."""
 
 import json

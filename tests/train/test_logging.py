@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 from rspipe.train.logging import MetricsLog, read_metrics
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
 from rspipe.train.schedule import absolute_lr, learning_rate

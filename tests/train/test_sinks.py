@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services get what the run logs; none of them is installed here, so they are played."""
 
 import sys

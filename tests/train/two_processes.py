@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs of two processes on the CPU, all in one start of them, as starting is what takes time.
 
 Each scenario is a run folder; what is asserted of it stands in test_distributed.py.

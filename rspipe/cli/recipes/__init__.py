@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The starting recipes that `rspipe init` writes: one per verb, `NAME` and `DATA` filled in."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measure whole pictures; what cannot be drawn is still compared by its bytes."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small pictures of what the gallery shows."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `rspipe duplicates` and `rspipe audit` would do: `--dry-run`. Files are listed, not read."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Search targets for duplicates, or for pictures of benchmarks, and leave what was found."""
 
 import time

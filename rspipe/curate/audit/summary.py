@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Count what a search found, for the terminal and for the gallery's head."""
 
 from collections import Counter

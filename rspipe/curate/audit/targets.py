@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a user may name: a folder, archive, Parquet file, picture, URL, or catalog card."""
 
 from dataclasses import dataclass

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deduplication: hash → exact and radius search → pixel verification → clusters."""

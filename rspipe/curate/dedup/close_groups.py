@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiles grouped by equal hashes, and which groups are close: the search sees each hash once."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From matching pairs to what is kept: clusters, and one named survivor for every dropped tile.
 
 A tile is dropped only if it matches a kept tile directly. So chaining (A like B, B like C, but A

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One exact search at work: an index per mask, originals streamed past it, threads side by side.
 
 Numbers in here: a *row* is a tile's place in its table, a *value* one of the distinct hashes of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fate of every tile as a table, written by columns."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Four mirror frames in which hashes are compared: what one threshold misses, another one finds.
 
 A pHash bit says whether a coefficient lies above the median of all 64. Mirroring a picture changes

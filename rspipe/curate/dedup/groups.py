@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Equal rows of a hash table: collapsed before the search, so that a million of them cost one.
 
 Rows are mixed into one word each, sorted roughly by it, and compared in full within its

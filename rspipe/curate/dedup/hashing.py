@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """64-bit DCT perceptual hashes, and the hashes of all 8 flips and turns from the same DCT.
 
 The identity orientation equals `imagehash.phash` bit for bit, on flat pictures too, where every

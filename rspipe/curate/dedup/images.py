@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole images that are the same: where one was cut, a copy of it may have been cut elsewhere.
 
 Tiles of two copies of a scene seldom lie on the same grid once one copy was resized, so they are

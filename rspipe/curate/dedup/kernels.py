@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compiled loops of the exact search. They know integers, not tiles; `engine` calls them.
 
 Numba compiles a loop when it is first called, in a few seconds, and keeps the result beside this

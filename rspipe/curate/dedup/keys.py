@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which bits two close hashes must agree in: the keys of an exact search.
 
 Cut the 64 bits into bands. Two hashes at most r bits apart differ in at most r bands, wherever

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shrink grey pictures to 32x32 exactly as Pillow's LANCZOS does, about eight times as fast.
 
 Pillow resamples 8-bit pictures in 22-bit fixed point, one direction after the other, rounded to 8

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Leader-wise comparison: in rank order each tile is compared with the tiles kept so far.
 
 For sets of tiles with equal or close hashes and too many pairs to compare them all (ten thousand

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find the pairs of tiles that are the same picture: by bytes, by pixels, or nearly.
 
 One set of rules serves deduplication (a table against itself) and leakage (a corpus against

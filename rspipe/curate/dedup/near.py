@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nearly equal pictures: close hashes propose, the thumbnails decide; in bounded memory."""
 
 from collections.abc import Iterator

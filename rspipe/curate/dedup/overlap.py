@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which boxes of a group overlap: an exact sweep over sorted columns, no object per box."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of tiles that are the same picture, as columns: no object per pair."""
 
 from collections.abc import Sequence

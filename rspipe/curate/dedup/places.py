@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiles that are the same by where they lie: windows of one image, and footprints on the ground.
 
 A hash does not find them: a window moved by a third of its width looks different. Lineage does.

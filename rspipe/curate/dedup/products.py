@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs of candidates, opened in blocks: memory is bounded however many there are."""
 
 from collections.abc import Iterator

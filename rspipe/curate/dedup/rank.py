@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of several copies we would rather keep: one number per tile, from sorted columns."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays too large to hold: mapped from a file that nobody else sees."""
 
 import os

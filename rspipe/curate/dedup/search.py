@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact radius search over 64-bit hashes in 8 orientations: no pair within the radius is lost.
 
 How: two hashes within the radius agree in all bits of at least one of a few masks (`keys`). For

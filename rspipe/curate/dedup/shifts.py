@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A second look at refused pairs: the same picture, shifted by a few pixels, is still the same.
 
 Chips cut around annotated points (damaged buildings, vehicles) show one place again and again, some

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What other thresholds would match: the pictures of a finished corpus, compared anew.
 
 Curation compares at one radius and one similarity, and its tables say who went for whom. To see

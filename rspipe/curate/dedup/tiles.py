@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What matching knows of the tiles, as arrays: about 130 bytes a tile, and thumbnails on demand."""
 
 import hashlib

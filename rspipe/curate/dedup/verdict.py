@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What becomes of a set of tiles: the matches, who goes for whom, and the clusters."""
 
 from dataclasses import dataclass

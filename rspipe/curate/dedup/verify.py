@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pixel verification of candidate pairs: a hash proposes, the pictures decide.
 
 Two thumbnails are compared by the means of their 16x16 blocks, after the original was brought

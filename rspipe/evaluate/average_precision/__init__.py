@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Average precision of detections, horizontal and oriented, each number with its convention.
 
 `CocoAP` is pycocotools (horizontal boxes); `BoxAP` covers VOC07, VOC area and COCO's rule for

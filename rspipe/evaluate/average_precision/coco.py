@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """COCO average precision: pycocotools matches boxes once, any resample of images is summed."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From matched detections to one number: three integrals of the precision-recall curve.
 
 Each takes counts, not rates: hits and misses so far, detection by detection from the best score,

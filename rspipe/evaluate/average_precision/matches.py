@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """True and found boxes of an image, and what became of all detections of a class."""
 
 from dataclasses import dataclass

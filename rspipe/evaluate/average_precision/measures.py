@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Named average precisions, so that no "mAP50" is printed without its rule.
 
 "mAP50" of DIOR is COCO's, "mAP50" of DIOR-R is VOC07's at rotated IoU: on one set of predictions

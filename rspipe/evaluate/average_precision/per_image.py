@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One number for one image's detections, that one can count in a picture of them."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which detection found which object: two rules, for boxes of either kind.
 
 | rule | a detection tries | a second hit on an object | difficult objects |

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Geometry of horizontal and oriented boxes: angles, overlap, anchors, assignment, NMS, RoIAlign.
 
 An oriented box is (cx, cy, w, h, θ): centre and sides in pixels, θ in radians, clockwise on the

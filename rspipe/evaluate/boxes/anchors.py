@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boxes of fixed shapes around every cell of every level, which proposals start from."""
 
 from collections.abc import Sequence

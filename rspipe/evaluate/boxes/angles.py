@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Angle conventions: one oriented box, many descriptions.
 
 (w, h, θ), (w, h, θ ± π) and (h, w, θ ± π/2) are the same rectangle. A convention picks one:

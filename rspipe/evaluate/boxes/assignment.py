@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which boxes learn which object, and which of them are drawn."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Oriented boxes and their corners."""
 
 import torch

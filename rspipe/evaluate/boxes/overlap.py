@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact intersection over union of oriented boxes, in float64.
 
 The first box is made the axes' rectangle [-w/2, w/2] × [-h/2, h/2]. At each x the second box is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rotated RoIAlign: the features inside an oriented box, upright, on a fixed grid."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Non-maximum suppression of oriented boxes; horizontal ones go to `torchvision.ops`."""
 
 import numpy as np

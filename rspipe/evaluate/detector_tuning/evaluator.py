@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The evaluator of every detector that trains with its encoder; a protocol fills the gaps."""
 
 import dataclasses

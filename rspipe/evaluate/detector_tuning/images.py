@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images of a benchmark, read when asked for."""
 
 from rspipe.errors import UnreadableImage

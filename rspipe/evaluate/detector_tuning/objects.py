@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a detector learns, what it finds, and what it must be able to do."""
 
 from abc import ABC, abstractmethod

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images scaled and batched as detectors take them, with the objects to be learned."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dials of training a detector together with its encoder."""
 
 from typing import Annotated, Self

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains a detector together with its encoder; killed, it goes on to the same weights.
 
 Which images a step sees and how they are mirrored are functions of the seed and the step alone;

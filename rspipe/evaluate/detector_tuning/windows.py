@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Large images by square windows: drawn around objects in training, in a grid at test.
 
 An object belongs to the windows that hold its centre, and a detection to the window whose middle

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detectors of horizontal boxes that train with their encoder: Faster R-CNN and Plain DETR.
 
 Faster R-CNN is torchvision's, brought to the released configuration of SelectiveMAE and MTP for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a cell of the map lies relative to a query's box, as a bias of attention (BoxRPB)."""
 
 from typing import Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The decoder of Plain DETR: queries ask each other, then the whole map."""
 
 import torch

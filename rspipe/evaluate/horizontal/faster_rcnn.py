@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faster R-CNN: pyramid, two stages of torchvision's."""
 
 from collections import OrderedDict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which query learns which object, each one another's: and what it learns then."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images and their horizontal objects, as a detector takes them and as files say them."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plain DETR: one map of a plain transformer, queries, no pyramid and no NMS."""
 
 import math

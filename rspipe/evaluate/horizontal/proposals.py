@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """First stage of Faster R-CNN: torchvision's region proposals under mmdet's rules."""
 
 from collections.abc import Mapping

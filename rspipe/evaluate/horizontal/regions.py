@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Second stage of Faster R-CNN: torchvision's heads under mmdet's rules."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dials of the detectors of horizontal boxes and of their training."""
 
 from typing import Annotated, Literal

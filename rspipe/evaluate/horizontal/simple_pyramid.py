@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ViTDet's simple feature pyramid: every level from the last block's map."""
 
 from jaxtyping import Float

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Oriented R-CNN in plain torch, on any feature pyramid.
 
 Source: Xie et al. 2021, arXiv:2108.05699, with the settings of mmrotate's oriented_rcnn le90

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the two stages learn of a box, relative to where they look."""
 
 import math

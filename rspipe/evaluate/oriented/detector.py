@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Oriented R-CNN: pyramid, neck, two stages."""
 
 from collections import OrderedDict

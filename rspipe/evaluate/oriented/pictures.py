@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images and their oriented objects, as a detector takes them."""
 
 from collections.abc import Mapping

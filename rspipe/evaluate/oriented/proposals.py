@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """First stage of Oriented R-CNN: horizontal anchors to oriented proposals."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Second stage of Oriented R-CNN: what is in an oriented box, and where exactly."""
 
 from collections.abc import Mapping, Sequence

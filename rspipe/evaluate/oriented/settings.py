@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dials of Oriented R-CNN and of its training; the defaults are the published recipe.
 
 Source: mmrotate's oriented_rcnn le90 configuration, trained as MTP (arXiv:2403.13430) and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Probes of frozen features, for classification. `PROBES` is the whole list."""
 
 from rspipe.evaluate.probes.attentive import AttentiveProbing

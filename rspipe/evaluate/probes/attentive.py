@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attentive probing: one learned query, several heads, keys and values."""
 
 from typing import ClassVar

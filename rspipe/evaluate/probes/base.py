@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a probe is: something small that is fitted on frozen features and names classes.
 
 A probe is given the train and the validation part with their labels and, only once it is fitted,

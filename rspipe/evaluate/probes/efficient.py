@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Efficient probing: many queries, one value matrix, no keys."""
 
 from typing import ClassVar

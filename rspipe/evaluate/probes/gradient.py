@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Heads trained by LARS on cached features: what linear, efficient and attentive probing share.
 
 Differs from the probes of masked autoencoders, which encode every augmented crop anew: features

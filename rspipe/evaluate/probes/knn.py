@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nearest neighbours by cosine: no training, so nothing hides what the features hold."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LARS: SGD with momentum whose step is scaled to the size of each weight matrix."""
 
 from collections.abc import Callable, Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Linear probing: batch normalisation and one linear layer, trained by LARS."""
 
 from typing import ClassVar

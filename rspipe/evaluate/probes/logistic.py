@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logistic regression: the best that a plane between classes can do, found by a convex search."""
 
 import warnings

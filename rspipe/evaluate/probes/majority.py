@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The majority class: what labels alone are worth."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pooling tokens by learned queries: what efficient and attentive probing share.
 
 A query weighs the tokens, and its slice of the value channels is summed with these weights.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Projected gradient ascent on an encoder's features: how far can a small change move them?
 
 A feature-space attack: no label and no probe is asked, so one set of images serves all probes, and

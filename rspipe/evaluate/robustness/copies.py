@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Corrupted copies of a benchmark's test images, made when they are read; none lies on disk."""
 
 from collections.abc import Callable, Iterator

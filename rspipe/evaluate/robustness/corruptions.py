@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Corruptions of 8-bit images, each a pure function of an image and a severity.
 
 `CORRUPTIONS` is the whole list: keys are those of the recipe.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A fitted probe on corrupted test images: how much accuracy goes, and how far features move."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The robustness part of the evaluation recipe."""
 
 from fractions import Fraction

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network that is fine-tuned: an encoder and a linear layer on its class token."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures for fine-tuning: timm's augmentations, each a function of the seed and the place alone.
 
 timm draws from the global generators of Python, NumPy and torch. They are set for each picture and

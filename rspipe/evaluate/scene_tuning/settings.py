@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dials of fine-tuning an encoder on scenes."""
 
 from typing import Annotated, Literal

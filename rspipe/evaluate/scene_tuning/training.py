@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains a scene classifier; killed, it goes on from its checkpoint to the same weights.
 
 Which pictures a step sees, how they are augmented and mixed are functions of the seed and the step

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training crops: scaled, cut, mirrored and recoloured, each a function of its own draws.
 
 Source: mmsegmentation's RandomResize, RandomCrop, RandomFlip and PhotoMetricDistortion. Differs:

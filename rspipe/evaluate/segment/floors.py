@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What any encoder has to beat: one class everywhere, and colour alone."""
 
 from collections.abc import Iterable

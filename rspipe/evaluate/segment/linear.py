@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The linear head: what single tokens know of their ground."""
 
 from jaxtyping import Float

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encoder, what brings it to levels, and a head, as one network from pixels to class logits."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images and class masks of a benchmark, read when asked for; what cannot be read is noted once."""
 
 import threading

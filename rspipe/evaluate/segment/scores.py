@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores of predicted masks: one confusion matrix of the whole test set, and what follows of it."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole images through a network of fixed size: overlapping windows, logits averaged."""
 
 from collections.abc import Callable

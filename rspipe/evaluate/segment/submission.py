@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Predictions as an evaluation server takes them: one PNG of class indices per image, in a ZIP."""
 
 import zipfile

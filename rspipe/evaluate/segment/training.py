@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains a segmenter on crops; killed, it goes on from its last checkpoint to the same weights.
 
 Every crop is a function of the seed, the step and its place in the batch alone, and the draws of

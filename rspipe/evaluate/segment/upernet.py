@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UPerNet's head as mmsegmentation defines it: the reference of every remote-sensing table.
 
 Heads of the same name in other libraries are other networks: segmentation_models_pytorch 0.6.0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Containers: files that hold files. `CONTAINERS` is the whole list, by suffix."""
 
 from collections.abc import Callable

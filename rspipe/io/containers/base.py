@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a container is: one file whose members are files (zip, tar) or pictures (Parquet).
 
 A container is read where it lies and never unpacked by its members' names, so no name, link or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parquet files with pictures inside (Hugging Face data sets, an rspipe corpus) as containers.
 
 A picture is the cell of one row in one picture column: member `00000017/image`. A picture column

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tar archives, members read one by one where they lie.
 
 A compressed tar has no random access: `unpacked_tar` unpacks the stream, not the members, into one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zip archives, members read one by one where they lie."""
 
 import zipfile

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build the page: count, draw, gather, and write one file that needs no other."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a corpus's ledger holds, counted exactly: the page shows a sample and says of what.
 
 A row of the page is a tile, kept or dropped, or a file that was dropped before it became tiles.

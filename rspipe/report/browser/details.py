@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What only the corpus's shards say of the kept tiles on the page, their pictures above all."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A seeded sample with as many rows of every kind as fit, in memory that the sample bounds."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rows that the page holds: those drawn, and those without which their stories break off.
 
 A duplicate needs its survivor, a survivor some of its copies, a leak its benchmark's picture and a

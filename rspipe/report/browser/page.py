@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page around its data: one file that fetches nothing and runs no script but its own.
 
 File names, labels and attributions come from strangers. The data are JSON that cannot close its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the page's script reads: columns of the rows, counts of everything, pictures."""
 
 import base64

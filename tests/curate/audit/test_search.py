@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two verbs on planted copies, on containers, and on real sets whose copies are known."""
 
 import io

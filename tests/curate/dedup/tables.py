@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiles for tests of matching, from grey pictures or from numbers."""
 
 import hashlib

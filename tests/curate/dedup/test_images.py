@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole images that were cut, against each other and against images that were not."""
 
 import numpy as np

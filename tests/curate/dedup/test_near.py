@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The search with its verification against comparing everything with everything."""
 
 import numpy as np

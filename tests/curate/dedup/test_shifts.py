@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A shifted crop of a real picture is the same picture; another place is not, however shifted."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stage on tables in parts: its laws, and that parts, order and scratch change nothing."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tile tables as `slice` writes them, from small grey pictures; in memory or in parts."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults for worker processes: on PYTHONPATH, every Python that starts there runs this file.
 
 FAULT=kill:NAME kills the process that reads a file of that name, each time.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import torch
 from torchvision.models.detection.image_list import ImageList
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of upright rectangles, some at the border, and a small encoder to look at them with."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detectors small enough for tests of seconds."""
 
 from rspipe.evaluate.horizontal import FasterRCNNSettings, PlainDETRSettings

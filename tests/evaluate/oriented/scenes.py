@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of turned rectangles, and a small pyramid to look at them with."""
 
 import math

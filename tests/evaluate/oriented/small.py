@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A detector small enough for tests of seconds."""
 
 from rspipe.evaluate.oriented import OrientedSettings

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import torch
 
 from rspipe.evaluate.boxes.roi_align import rotated_roi_align

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frozen features made by hand: what a probe sees, without images or an encoder."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A headless Chromium that a test drives, through Selenium and the system's own chromedriver."""
 
 import os

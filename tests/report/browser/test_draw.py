@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 from hashlib import blake2b
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page in a real browser: what a reader does, and what a stranger's names must not do."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small corpus whose names were written by someone who wishes us ill."""
 
 from hashlib import blake2b
