@@ -190,7 +190,8 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         return f"unknown key {where!r}{nearest_name(str(problem['loc'][-1]), names)}"
     if problem["type"] == "missing":
         return f"missing key {where!r}"
-    return f"{where}: {problem['msg']} (got {problem['input']!r})"
+    why = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {why} (got {problem['input']!r})"
 
 
 def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:

@@ -133,9 +133,15 @@ def judge(
                 row = with_clean_score(row, found, scores, exposure)
             store.save(row, scores)
             rows[cell.fingerprint] = row
-    # Not read from the cell: the same weights may have come with and without their run.
+    # Not read from the cell: the same weights may have come with and without their run, and by
+    # another name.
     return [
-        done.model_copy(update={"corpus_fingerprint": encoders[cell.label].corpus_fingerprint})
+        done.model_copy(
+            update={
+                "encoder": cell.label,
+                "corpus_fingerprint": encoders[cell.label].corpus_fingerprint,
+            }
+        )
         for cell in cells
         if (done := rows[cell.fingerprint]) is not None
     ]

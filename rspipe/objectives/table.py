@@ -15,11 +15,14 @@ from rspipe.objectives.mae import MAE, MAEConfig
 from rspipe.objectives.selective_mae import SelectiveMAE, SelectiveMAEConfig
 from rspipe.objectives.simmim import SimMIM, SimMIMConfig
 from rspipe.plugins import plugins
-from rspipe.recipe import validate
+from rspipe.recipe import nearest_name, validate
 
 OBJECTIVES: dict[str, type[Objective]] = {
     cls.name: cls for cls in (MAE, CrossMAE, SelectiveMAE, SimMIM, DMJD)
 }
+
+
+_WRAPPERS = ("region_masking",)  # its config stands in a union of its own
 
 
 def objective_class(name: str) -> type[Objective]:
@@ -42,9 +45,12 @@ def _read_section(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     if isinstance(value, tuple(method.Config for method in others.values())):
         return value
     name = value.get("name") if isinstance(value, dict) else None
-    if name not in others:
-        return handler(_as_read_from_json(value))
-    return validate(value, others[name].Config, origin=f"objective {name}")
+    if name in others:
+        return validate(value, others[name].Config, origin=f"objective {name}")
+    known = (*OBJECTIVES, *others, *_WRAPPERS)
+    if isinstance(name, str) and name not in known:
+        raise ValueError(f"no objective {name!r}{nearest_name(name, known)}")
+    return handler(_as_read_from_json(value))
 
 
 def _as_read_from_json(value: Any) -> Any:

@@ -51,10 +51,10 @@ def summarise(
     headlines = _headlines(verb, compared, kinds, rejected, leaking, clusters)
     tables = [_kind_table(kinds, rejected), *_group_tables(verb, pairs, groups)]
     tables.append(_file_table(sides))
-    names = sorted({name for side in sides for name in side["dataset"].unique().to_pylist()})
+    names = [", ".join(sorted(side["dataset"].unique().to_pylist())) for side in sides]
     summary = {
         "verb": verb,
-        "title": ", ".join(names),
+        "title": " against ".join(names),
         "lead": _lead(verb, compared, kinds, leaking),
         "headlines": headlines,
         "tables": tables,
