@@ -130,7 +130,7 @@ class Run:
             f"  model   encoder {encoder:.2f} M parameters, with decoder {both:.2f} M; "
             f"{objective.macs_per_image() / 1e6:,.1f} MMACs per image, forward\n"
             f"  steps   {what.steps:,} of {what.images_per_step} images, {epochs:.1f} epochs, "
-            f"peak lr {self.peak_lr:.2e}; a device takes {len(self.passes())} passes a step\n"
+            f"peak lr {self.peak_lr:.2e}; passes of a device a step: {len(self.passes())}\n"
             f"  peak    {self.meter.peak.flops_per_s / 1e12:,.2f} TFLOP/s of a device "
             f"({self.meter.peak.source})"
         )
