@@ -98,4 +98,8 @@ def _why_not(name: str, data: Path | None) -> str:
     if name in catalog():
         where = f"no folder of it in {data}" if data else "say where data sets lie: --data FOLDER"
         return f"{name}: a data set of the catalog, but {where}; `rspipe catalog fetch {name}`"
+    path = Path(name)
+    if path.parent.is_dir() and path.parent != Path():
+        names = [beside.name for beside in path.parent.iterdir()]
+        return f"{name}: no such folder or file{nearest_name(path.name, names)}"
     return f"{name}: no such folder or file, and no data set{nearest_name(name, catalog())}"

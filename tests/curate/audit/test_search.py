@@ -172,6 +172,8 @@ def test_what_is_not_there_is_named_with_the_next_move(planted, tmp_path):
     assert "Traceback" not in done.stderr
     result = CliRunner().invoke(app, ["duplicates", "eurosat", "--out", str(tmp_path)])
     assert "rspipe catalog fetch eurosat" in str(result.exception)
+    result = CliRunner().invoke(app, ["duplicates", f"{root}/targte", "--out", str(tmp_path)])
+    assert "targte: no such folder or file; did you mean 'target'?" in str(result.exception)
 
 
 def test_the_verbs_need_no_torch(tmp_path, earth):
