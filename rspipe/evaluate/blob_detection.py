@@ -45,23 +45,19 @@ class BlobDetection:
             UndefinedScore: no test image can be read, or no training image shows an object.
         """
         images = BenchmarkImages(benchmark)
-        rows: list[tuple[int, TrueBoxes, FoundBoxes]] = []
+        tested: list[int] = []
+        truth: list[TrueBoxes] = []
+        found: list[FoundBoxes] = []
         for fold in benchmark.folds:
             finder, sides = self._fit(images, fold)
             for i in fold.test.tolist():
                 image = images.read(i)
                 if image is not None:
-                    found = self._find(finder, sides, image)
-                    rows.append((i, self._truth(benchmark, i, image), found))
-        if not rows:
-            raise UndefinedScore("no test image can be read")
-        truth, found_boxes = [row[1] for row in rows], [row[2] for row in rows]
-        scores = self.boxes.score(truth, found_boxes, benchmark.classes, self.what)
-        scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
-        scores.extra["n_detections"] = sum(len(one.boxes) for one in found_boxes)
+                    tested.append(i)
+                    truth.append(self._truth(benchmark, i, image))
+                    found.append(self._find(finder, sides, image))
+        scores = self.boxes.judge(benchmark, tested, truth, found, self.what)
         scores.unreadable.update(images.faults)
-        paths = [benchmark.records[row[0]].source_path for row in rows]
-        self.boxes.keep_examples(scores, paths, truth, found_boxes, benchmark.classes)
         return scores
 
     def _fit(self, images: BenchmarkImages, fold: Fold) -> tuple[BlobFinder, dict[int, np.ndarray]]:

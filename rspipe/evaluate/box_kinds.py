@@ -15,7 +15,8 @@ from torchvision.ops import batched_nms
 
 from rspipe.evaluate.average_precision import MEASURES, BoxAP, FoundBoxes, TrueBoxes
 from rspipe.evaluate.average_precision.measures import Kind
-from rspipe.evaluate.base import Scores
+from rspipe.evaluate.base import Scores, UndefinedScore
+from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.boxes.corners import from_horizontal, hulls, to_corners
 from rspipe.evaluate.boxes.suppression import rotated_nms
 from rspipe.evaluate.config import What
@@ -88,18 +89,37 @@ class BoxKind(ABC):
     ) -> list[dict[str, Any]]:
         """Describe boxes for pictures: `label`, `box` x0, y0, x1, y1, and what else there is."""
 
-    def keep_examples(
+    def judge(
         self,
-        scores: Scores,
-        paths: Sequence[str],
-        truth: Sequence[TrueBoxes],
-        found: Sequence[FoundBoxes],
-        classes: tuple[str, ...],
-    ) -> None:
-        """Keep the score of every test image, and the detections of the best and the worst."""
+        benchmark: Benchmark,
+        tested: Sequence[int],
+        truth: list[TrueBoxes],
+        found: list[FoundBoxes],
+        what: What,
+    ) -> Scores:
+        """Score the detections, count them, and keep those of the best and the worst images.
+
+        Args:
+            benchmark: whose images were looked at.
+            tested: positions of the test images that could be read, in the order of the boxes.
+            truth: objects of each.
+            found: detections in each.
+            what: resamples and seed of the interval.
+
+        Raises:
+            UndefinedScore: no test image could be read.
+        """
+        if not tested:
+            raise UndefinedScore("no test image can be read")
+        classes = benchmark.classes
+        scores = self.score(truth, found, classes, what)
+        scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
+        scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
+        paths = [benchmark.records[i].source_path for i in tested]
         note_detections(
             scores, paths, truth, found, self.name, lambda boxes: self.described(boxes, classes)
         )
+        return scores
 
 
 class HorizontalBoxes(BoxKind):

@@ -102,14 +102,8 @@ class TunedDetection(ABC):
                     tested.append(i)
                     truth.append(self._truth(benchmark, i, image))
                     found.append(self.detect(tuned, image))
-        if not tested:
-            raise UndefinedScore("no test image can be read")
-        scores = self.boxes.score(truth, found, benchmark.classes, self.what)
-        scores.extra["n_objects"] = int(sum((~one.difficult).sum() for one in truth))
-        scores.extra["n_detections"] = sum(len(one.boxes) for one in found)
+        scores = self.boxes.judge(benchmark, tested, truth, found, self.what)
         scores.unreadable.update(images.faults)
-        paths = [benchmark.records[i].source_path for i in tested]
-        self.boxes.keep_examples(scores, paths, truth, found, benchmark.classes)
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
         return scores
