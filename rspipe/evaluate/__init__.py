@@ -16,16 +16,16 @@ from rspipe.evaluate.base import (
     FloorEvaluator,
     PixelEvaluator,
 )
-from rspipe.evaluate.blob_detection import BlobDetection, OrientedBlobDetection
-from rspipe.evaluate.classification import Classification
+from rspipe.evaluate.classification.fine_tuning import FineTuned
+from rspipe.evaluate.classification.label_curves import FewShotCurve, LabelShareCurve
+from rspipe.evaluate.classification.probes import PROBES
+from rspipe.evaluate.classification.probing import Classification
 from rspipe.evaluate.config import What
-from rspipe.evaluate.detection import DenseDetection
-from rspipe.evaluate.fine_tuning import FineTuned
-from rspipe.evaluate.horizontal_detection import FasterRCNNDetection, PlainDETRDetection
-from rspipe.evaluate.label_curves import FewShotCurve, LabelShareCurve
-from rspipe.evaluate.oriented_detection import OrientedDetection
-from rspipe.evaluate.probes import PROBES
-from rspipe.evaluate.segmentation import LinearSegmentationProbe, UPerNetSegmentation
+from rspipe.evaluate.detection.blob_evaluators import BlobDetection, OrientedBlobDetection
+from rspipe.evaluate.detection.dense_evaluator import DenseDetection
+from rspipe.evaluate.detection.horizontal.evaluators import FasterRCNNDetection, PlainDETRDetection
+from rspipe.evaluate.detection.oriented.evaluator import OrientedDetection
+from rspipe.evaluate.segmentation.evaluators import LinearSegmentationProbe, UPerNetSegmentation
 from rspipe.schema import Task
 
 AnyEvaluator = Evaluator | PixelEvaluator | FloorEvaluator | EncodingEvaluator

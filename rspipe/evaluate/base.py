@@ -11,8 +11,8 @@ from pydantic import Field
 from rspipe.errors import RspipeError
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.encoders import Gives, Judged
-from rspipe.evaluate.features import Features
-from rspipe.evaluate.token_extraction import TokenCache
+from rspipe.evaluate.frozen.features import Features
+from rspipe.evaluate.frozen.token_extraction import TokenCache
 from rspipe.evaluate.uncertainty import Estimates
 from rspipe.models.backbone import Backbone
 from rspipe.recipe import Strict

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rspipe.evaluate.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
-from rspipe.evaluate.oriented.settings import OrientedTuning
+from rspipe.evaluate.classification.tuning.settings import FineTuning
+from rspipe.evaluate.detection.horizontal.settings import FasterRCNNTuning, PlainDETRTuning
+from rspipe.evaluate.detection.oriented.settings import OrientedTuning
+from rspipe.evaluate.frozen.tokens import Norm
 from rspipe.evaluate.published import Published
 from rspipe.evaluate.robustness.settings import Robustness
-from rspipe.evaluate.scene_tuning.settings import FineTuning
-from rspipe.evaluate.tokens import Norm
 from rspipe.models.timm_sources import InputRules
 from rspipe.recipe import Strict
 

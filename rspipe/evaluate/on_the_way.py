@@ -11,11 +11,11 @@ from pathlib import Path
 from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
 from rspipe.evaluate.benchmarks import Skipped, list_benchmark
-from rspipe.evaluate.classification import Classification
+from rspipe.evaluate.classification.probes import PROBES
+from rspipe.evaluate.classification.probing import Classification
 from rspipe.evaluate.config import Bootstrap, What
 from rspipe.evaluate.encoders import Judged
-from rspipe.evaluate.probes import PROBES
-from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
+from rspipe.evaluate.frozen.token_extraction import TokenCache, extract_tokens
 from rspipe.models.backbone import Backbone
 from rspipe.recipe import nearest_name
 

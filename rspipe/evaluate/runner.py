@@ -36,11 +36,11 @@ from rspipe.evaluate.encoders import (
     of_memory,
     open_encoder,
 )
-from rspipe.evaluate.features import Extraction, extract
+from rspipe.evaluate.frozen.features import Extraction, extract
+from rspipe.evaluate.frozen.token_extraction import TokenCache, extract_tokens
 from rspipe.evaluate.published import to_lines
 from rspipe.evaluate.results import to_table, write_results
 from rspipe.evaluate.robustness.evaluator import UnderCorruption
-from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.io.tables import remove_partials
 from rspipe.models.backbone import Backbone
 from rspipe.recipe import fingerprint, nearest_name

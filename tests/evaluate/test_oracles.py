@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rspipe.evaluate.probes.efficient import EfficientProbe
+from rspipe.evaluate.classification.probes.efficient import EfficientProbe
 
 HERE = Path(__file__).parent / "oracles"
 

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 from rspipe.cli import app
 from rspipe.errors import UnfitEncoder
 from rspipe.evaluate.config import LinearSegmentation, UPerNetTuning
-from rspipe.evaluate.drop_path import set_drop_path
-from rspipe.evaluate.horizontal.faster_rcnn import levels_of
-from rspipe.evaluate.horizontal.settings import FasterRCNNSettings
-from rspipe.evaluate.layer_decay import layer_decay_groups
-from rspipe.evaluate.pyramid import Pyramid, last_taps
+from rspipe.evaluate.detection.horizontal.faster_rcnn import levels_of
+from rspipe.evaluate.detection.horizontal.settings import FasterRCNNSettings
 from rspipe.evaluate.runner import evaluate
-from rspipe.evaluate.segment.model import linear_segmenter, upernet_segmenter
+from rspipe.evaluate.segmentation.model import linear_segmenter, upernet_segmenter
+from rspipe.evaluate.tuning.drop_path import set_drop_path
+from rspipe.evaluate.tuning.layer_decay import layer_decay_groups
+from rspipe.evaluate.tuning.pyramid import Pyramid, last_taps
 from tests.evaluate.native_sets import write_masks, write_scenes
 from tests.models.test_timm_sources import write_folder
 from tests.models.tiny_models import tiny
@@ -100,6 +100,7 @@ def test_branches_of_pyramids_and_convnets_are_dropped_too():
         with torch.no_grad():
             assert torch.equal(encoder.eval().tokens(IMAGES), tiny(family).tokens(IMAGES))
             encoder.train()
+            torch.manual_seed(0)  # which branches fall; two equal draws are not impossible
             assert not torch.equal(encoder.tokens(IMAGES), encoder.tokens(IMAGES))
     resnet = tiny("resnet")  # the last norm of its branches begins at 0: nothing to drop yet
     set_drop_path(resnet.trunk, 0.9)

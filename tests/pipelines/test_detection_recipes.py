@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 
 from rspipe.evaluate.base import EvalResult
-from rspipe.evaluate.boxes.corners import to_corners
 from rspipe.evaluate.config import EvalRecipe
-from rspipe.evaluate.horizontal.settings import FasterRCNNTuning
-from rspipe.evaluate.oriented.settings import OrientedTuning
+from rspipe.evaluate.detection.boxes.corners import to_corners
+from rspipe.evaluate.detection.horizontal.settings import FasterRCNNTuning
+from rspipe.evaluate.detection.oriented.settings import OrientedTuning
 from rspipe.evaluate.runner import evaluate
 from rspipe.models.encoder import Encoder, EncoderConfig
 from rspipe.recipe import load_recipe
+from tests.evaluate.detection.oriented.scenes import scenes
 from tests.evaluate.native_sets import write_image
-from tests.evaluate.oriented.scenes import scenes
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 TINY = EncoderConfig(

@@ -10,9 +10,9 @@ import pytest
 from rspipe.catalog import catalog_card
 from rspipe.errors import RecipeError
 from rspipe.evaluate.base import EvalResult
+from rspipe.evaluate.classification.tuning.settings import FineTuning
 from rspipe.evaluate.config import EvalRecipe
 from rspipe.evaluate.runner import evaluate
-from rspipe.evaluate.scene_tuning.settings import FineTuning
 from rspipe.models.encoder import Encoder, EncoderConfig
 from rspipe.recipe import load_recipe
 from tests.evaluate.native_sets import HUES, noisy, write_image

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from rspipe.evaluate.frozen.tokens import Norm
 from rspipe.evaluate.robustness.settings import Pgd
-from rspipe.evaluate.tokens import Norm
 from rspipe.models.backbone import Backbone
 
 _STEP = 2.5

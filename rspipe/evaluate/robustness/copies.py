@@ -12,7 +12,7 @@ import numpy as np
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import What
 from rspipe.evaluate.encoders import Judged
-from rspipe.evaluate.features import resize
+from rspipe.evaluate.frozen.features import resize
 from rspipe.evaluate.robustness.attack import FeatureAttack
 from rspipe.evaluate.robustness.corruptions import CORRUPTIONS, Rgb
 from rspipe.evaluate.robustness.settings import Robustness

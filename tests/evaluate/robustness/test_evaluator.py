@@ -9,15 +9,15 @@ from rspipe.catalog import card_for
 from rspipe.errors import RecipeError
 from rspipe.evaluate.base import EvalResult
 from rspipe.evaluate.benchmarks import list_benchmark
-from rspipe.evaluate.classification import Classification, Scenes
+from rspipe.evaluate.classification.probes import PROBES
+from rspipe.evaluate.classification.probing import Classification, Scenes
 from rspipe.evaluate.config import Bootstrap, EvalRecipe, Knn, LogisticProbe, What
 from rspipe.evaluate.encoders import Judged
-from rspipe.evaluate.probes import PROBES
+from rspipe.evaluate.frozen.token_extraction import TokenCache, extract_tokens
 from rspipe.evaluate.robustness.corruptions import veil
 from rspipe.evaluate.robustness.evaluator import UnderCorruption, estimate
 from rspipe.evaluate.robustness.settings import Robustness
 from rspipe.evaluate.runner import evaluate
-from rspipe.evaluate.token_extraction import TokenCache, extract_tokens
 from rspipe.io.images import decode
 from rspipe.recipe import validate
 from tests.evaluate.native_sets import write_scenes

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Semantic segmentation: a linear head on the frozen encoder, and UPerNet-512, fine-tuned."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from tqdm import tqdm
+
+from rspipe.errors import RecipeError
+from rspipe.evaluate.base import Scores, UndefinedScore
+from rspipe.evaluate.benchmarks import Benchmark
+from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning, What
+from rspipe.evaluate.extremes import Extremes
+from rspipe.evaluate.segmentation.crops import Crop, Rgb, draw_crop
+from rspipe.evaluate.segmentation.floors import ColourTable
+from rspipe.evaluate.segmentation.masks import IGNORE, ClassMask
+from rspipe.evaluate.segmentation.model import (
+    Segmenter,
+    count_parameters,
+    crop_px,
+    linear_segmenter,
+    upernet_segmenter,
+)
+from rspipe.evaluate.segmentation.pixels import LabelledPixels, Pair
+from rspipe.evaluate.segmentation.scores import (
+    IMAGE_MIOU,
+    by_group,
+    count_pixels,
+    image_miou,
+    plain_scores,
+    score,
+)
+from rspipe.evaluate.segmentation.sliding import slide
+from rspipe.evaluate.segmentation.submission import write_submission
+from rspipe.evaluate.segmentation.training import normalised, train_segmenter
+from rspipe.evaluate.segmentation.upernet import resize_to
+from rspipe.models.backbone import Backbone
+from rspipe.models.encoder import seeded
+from rspipe.schema import ImageRecord, Task
+
+MIOU = (
+    "mean over classes of the IoU of the whole test set, 0..1, ignored pixels left out "
+    "(as mmsegmentation and torchmetrics JaccardIndex(macro), not the per-image MeanIoU); "
+    "percentile bootstrap over test images"
+)
+
+
+class _Segmentation(ABC):
+    """Train on crops of the train part, slide over the test part, score all pixels together."""
+
+    task: ClassVar[Task] = "segmentation"
+    metric: ClassVar[str] = "mIoU"
+
+    def __init__(self, what: What, device: torch.device) -> None:
+        self.what = what
+        self.device = device
+
+    @property
+    @abstractmethod
+    def settings(self) -> SegmentationTraining:
+        """The protocol's part of the recipe."""
+
+    @abstractmethod
+    def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
+        """Put the protocol's head on a copy of an encoder."""
+
+    def run_on_pixels(self, benchmark: Benchmark, encoder: Backbone, work: Path) -> Scores:
+        """Train per fold; count pixels per test image; score all counts together.
+
+        Raises:
+            UndefinedScore: no image of a part can be read with its mask.
+            RecipeError: no image to be submitted, told before anything is trained.
+        """
+        hidden = self.hidden_images(benchmark)
+        pixels = LabelledPixels(benchmark, self.settings.longest_px)
+        tally = _Tally(pixels.legend.classes)
+        checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
+        for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
+            model = self._fit(pixels, fold.train, encoder, checkpoint)
+            colours = self._colours(pixels, fold.train)
+            for i in tqdm(fold.test.tolist(), f"{benchmark.name}: predict", leave=False,
+                          disable=None):  # fmt: skip
+                pair = pixels.try_read(i)
+                if pair is not None:
+                    guess = predict(model, pair.image, pair.mask.shape, self.settings)
+                    tally.add(benchmark.records[i], guess, pair.mask)
+                    tally.add_floors(colours, pair)
+        if not tally.counts:
+            raise UndefinedScore("no test image can be read with its mask")
+        scores = tally.score(self.what, self.settings.groups)
+        scores.extra["network"] = self._describe(model)
+        if hidden:
+            scores.extra["submission"] = self._submit(pixels, hidden, encoder, work)
+        scores.unreadable.update(pixels.faults)
+        for checkpoint in checkpoints:
+            checkpoint.unlink(missing_ok=True)
+        if work.is_dir() and not any(work.iterdir()):
+            work.rmdir()
+        return scores
+
+    def _fit(
+        self,
+        pixels: LabelledPixels,
+        train: Int[np.ndarray, " n"],
+        encoder: Backbone,
+        checkpoint: Path,
+    ) -> Segmenter:
+        positions = pixels.readable(train)
+        if not positions:
+            raise UndefinedScore("no train image can be read with its mask")
+        with seeded(self.what.seed):
+            model = self.build(encoder, len(pixels.legend.classes)).to(self.device)
+        side = crop_px(encoder, self.settings)
+
+        def draw(image: int, rng: np.random.Generator) -> Crop:
+            pair: Pair = pixels.read(positions[image]).for_training()
+            return draw_crop(pair.image, pair.mask, side, self.settings, rng)
+
+        train_segmenter(
+            model,
+            draw,
+            len(positions),
+            self.settings,
+            self.what.seed,
+            checkpoint,
+            self.auxiliary_weight,
+        )
+        return model
+
+    def _colours(self, pixels: LabelledPixels, train: Int[np.ndarray, " n"]) -> ColourTable:
+        pairs = (pixels.try_read(i) for i in train.tolist())
+        readable = (pair.for_training() for pair in pairs if pair is not None)
+        return ColourTable(readable, len(pixels.legend.classes))
+
+    @property
+    def auxiliary_weight(self) -> float:
+        """Of a second loss."""
+        return 0.0
+
+    def _describe(self, model: Segmenter) -> dict[str, Any]:
+        return {
+            "parameters": {
+                "encoder": count_parameters(model.encoder),
+                "levels": count_parameters(model.levels) - count_parameters(model.encoder),
+                "head": count_parameters(model.head),
+            },
+            "window_px": model.encoder.config.size_px[0],
+        }
+
+    def hidden_images(self, benchmark: Benchmark) -> list[str]:
+        """Paths of images without public masks whose prediction is to be submitted."""
+        return []
+
+    def _submit(
+        self, pixels: LabelledPixels, paths: list[str], encoder: Backbone, work: Path
+    ) -> dict[str, Any]:
+        """Train again, on the scored images too, and write what the server takes."""
+        benchmark = pixels.benchmark
+        checkpoint = work / "submission.pt"
+        model = self._fit(pixels, benchmark.used(), encoder, checkpoint)
+        archive = work / "submission.zip"
+
+        def predictions() -> Iterator[tuple[str, ClassMask]]:
+            for path in tqdm(paths, f"{benchmark.name}: submission", leave=False, disable=None):
+                # An unreadable image ends the run: the server wants all of them.
+                image = pixels.image(path)
+                yield path, predict(model, image, pixels.size_px(path), self.settings)
+
+        count = write_submission(predictions(), archive)
+        checkpoint.unlink(missing_ok=True)
+        return {"file": str(archive), "n": count}
+
+
+class LinearSegmentationProbe(_Segmentation):
+    """One linear layer per patch token of the frozen encoder, enlarged to pixels.
+
+    It asks what single tokens know of their ground. Its mIoU is not comparable with fine-tuned
+    decoders.
+    """
+
+    protocol: ClassVar[str] = "linear"
+    convention: ClassVar[str] = f"linear head on frozen tokens, final iteration; {MIOU}"
+
+    @property
+    def settings(self) -> LinearSegmentation:
+        """Steps, learning rate and batch."""
+        return self.what.segmentation
+
+    def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
+        """Put a linear head on a frozen copy of an encoder."""
+        return linear_segmenter(encoder, n_classes, self.settings)
+
+
+class UPerNetSegmentation(_Segmentation):
+    """UPerNet on four taps, trained with the encoder; the head of published tables."""
+
+    protocol: ClassVar[str] = "upernet"
+    convention: ClassVar[str] = f"UPerNet of mmsegmentation, final iteration; {MIOU}"
+
+    @property
+    def settings(self) -> UPerNetTuning:
+        """Crops, rates, schedule and head."""
+        return self.what.upernet
+
+    @property
+    def auxiliary_weight(self) -> float:
+        """Of the loss of the auxiliary head."""
+        return self.settings.auxiliary_weight
+
+    def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
+        """Put UPerNet on the four taps of a copy of an encoder."""
+        return upernet_segmenter(encoder, n_classes, self.settings)
+
+    def hidden_images(self, benchmark: Benchmark) -> list[str]:
+        """Paths of the submission split.
+
+        Raises:
+            RecipeError: the recipe names a split without such images.
+        """
+        split = self.settings.submission_split
+        if split is None:
+            return []
+        paths = [r.source_path for r in benchmark.unlabelled if r.split == split]
+        if not paths:
+            splits = sorted({str(record.split) for record in benchmark.unlabelled})
+            raise RecipeError(
+                f"what.upernet.submission_split={split}: {benchmark.name} has no image without "
+                f"a mask in that split; it has some in {splits}"
+            )
+        return paths
+
+
+class _Tally:
+    """What the scored images add up to, and the best and the worst of them as examples."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
+        self.counts: list[Int[np.ndarray, "K K"]] = []
+        self.paths: list[str] = []
+        self.extremes = Extremes[tuple[ImageRecord, ClassMask, ClassMask]]()
+        self.pixels = 0
+        self.ignored = 0
+        K = len(classes)
+        self.floors = {name: np.zeros((K, K), np.int64) for name in ("majority_class", "colour")}
+
+    def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
+        """Count an image."""
+        counts = count_pixels(guess, truth, len(self.classes))
+        self.counts.append(counts)
+        self.paths.append(record.source_path)
+        things = int(counts.any(axis=1).sum())
+        self.extremes.add(image_miou(counts), things, (record, guess, truth))
+        self.pixels += truth.size
+        self.ignored += int((truth == IGNORE).sum())
+
+    def add_floors(self, colours: ColourTable, pair: Pair) -> None:
+        """Count what one class everywhere, and colour alone, make of the image."""
+        guesses = {
+            "majority_class": np.full_like(pair.mask, colours.majority),
+            "colour": colours.predict(pair.image, pair.mask.shape),
+        }
+        for name, guess in guesses.items():
+            self.floors[name] += count_pixels(guess, pair.mask, len(self.classes))
+
+    def score(self, what: What, groups: tuple[str, ...]) -> Scores:
+        """Score all images together."""
+        counts = np.stack(self.counts)
+        scores = score(counts, self.classes, what.bootstrap.resamples, what.seed)
+        scores.extra["ignored_pixel_share"] = self.ignored / self.pixels
+        scores.extra["floors"] = {name: plain_scores(n) for name, n in self.floors.items()}
+        if groups:
+            scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
+        scores.arrays["paths"] = np.array(self.paths)
+        scores.arrays["image_score"] = np.array([image_miou(n) for n in counts], np.float32)
+        scores.extra["image_score"] = IMAGE_MIOU
+        for place, end in enumerate(self.extremes.shown()):
+            record, guess, truth = end.value
+            scores.arrays.update({f"predicted_{place}": guess, f"truth_{place}": truth})
+            scores.examples.append(
+                {
+                    "path": record.source_path,
+                    "mask_path": record.annotation.mask_path,
+                    "rank": end.rank,
+                    "score": round(end.score, 6),
+                }
+            )
+        return scores
+
+
+@torch.inference_mode()
+def predict(
+    model: Segmenter, image: Rgb, size_px: tuple[int, ...], settings: SegmentationTraining
+) -> ClassMask:
+    """Predict the class of every pixel of an image by sliding windows.
+
+    Args:
+        model: in evaluation mode.
+        image: of any size.
+        size_px: height and width of the answer; logits are resized, bilinear.
+        settings: step between windows.
+    """
+    window_px = model.encoder.config.size_px[0]
+    stride_px = settings.stride_px or max(window_px * 3 // 4, 1)
+    logits = slide(model, normalised(model.encoder, image), window_px, stride_px)
+    pixels = resize_to(logits[None], (size_px[0], size_px[1]))
+    guess: ClassMask = pixels.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
+    return guess
