@@ -6,8 +6,12 @@ The published set is three uint16 scenes of ports with 46 ships of 3 to 30 pixel
 pictures, and one test image has no interval. So each scene becomes 8-bit by one stretch between
 two percentiles of its own values, shared by its bands, and is cut into tiles without overlap; a
 ship goes with the tile that holds its centre, cut at the tile's edges. Cartagena is stacked from
-its bands 4, 3 and 2. Honolulu and Casablanca train, Cartagena is scored: other places, another
-processing of the values, smaller ships.
+its bands 4, 3 and 2.
+
+Two sets come of the same tiles. `sen2ships_tiles`: Honolulu and Casablanca train, Cartagena is
+scored: other places, another processing of the values, smaller ships that sail. `sen2ships_places`
+has no splits: dealt to folds, every tile is scored once by a detector that learned from other tiles
+of the same three ports, so all 46 ships count. Neighbours may train and be scored there.
 """
 
 import argparse
@@ -27,6 +31,7 @@ from rspipe.catalog import CARD_NAME
 from rspipe.io.images import encode_png
 
 NAME = "sen2ships_tiles"
+PLACES = "sen2ships_places"
 TILE_PX = 128
 STRETCH = (1.0, 99.0)
 """Percentiles of a scene's values that become 0 and 255."""
@@ -44,13 +49,13 @@ class Tile:
 
 
 def make_tiles(real: Path, out: Path) -> None:
-    """Write the tiles of all scenes, one COCO file for each split, and the card.
+    """Write the tiles of all scenes, once split by ports and once without splits.
 
     Args:
         real: folder of the real data sets; nothing is written to it.
-        out: folder that gets the folder `sen2ships_tiles`.
+        out: folder that gets the folders `sen2ships_tiles` and `sen2ships_places`.
     """
-    source, folder = real / "sen2ships", out / NAME
+    source = real / "sen2ships"
     told = json.loads((source / "coco_annotations.json").read_text())
     ids = {image["file_name"]: image["id"] for image in told["images"]}
     by_split: dict[str, list[Tile]] = {"train": [], "test": []}
@@ -59,20 +64,26 @@ def make_tiles(real: Path, out: Path) -> None:
             one["bbox"] for one in told["annotations"] if one["image_id"] == ids[f"{port}_rgb.tiff"]
         ]
         by_split[split] += cut(to_8_bit(read_scene(source / port)), ships, port)
-    for split, tiles in by_split.items():
-        (folder / split).mkdir(parents=True, exist_ok=True)
+    _write(out / NAME, by_split, {"benchmark_splits": ["test"]})
+    _write(out / PLACES, {"tiles": by_split["train"] + by_split["test"]}, {})
+
+
+def _write(folder: Path, parts: dict[str, list[Tile]], differs: dict[str, Any]) -> None:
+    """Write a data set: a folder and a COCO file for each part, and the card."""
+    for part, tiles in parts.items():
+        (folder / part).mkdir(parents=True, exist_ok=True)
         for tile in tiles:
-            (folder / split / tile.name).write_bytes(encode_png(tile.pixels))
-        (folder / f"instances_{split}.json").write_text(json.dumps(to_coco(tiles), indent=1))
+            (folder / part / tile.name).write_bytes(encode_png(tile.pixels))
+        (folder / f"instances_{part}.json").write_text(json.dumps(to_coco(tiles), indent=1))
     card = {
-        "name": NAME,
+        "name": folder.name,
         "task": "detection",
         "layout": "coco",
         "classes": ["ship"],
-        "benchmark_splits": ["test"],
         "licence": "MIT",
         "attribution": "ShipDetectionExperts; contains modified Copernicus Sentinel data 2022-2023",
         "gsd_m": [10.0, 10.0],
+        **differs,
     }
     (folder / CARD_NAME).write_text(yaml.safe_dump(card, sort_keys=False))
 
@@ -154,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="folder that holds data sets in native layouts")
     chosen = parser.parse_args(arguments)
     make_tiles(chosen.real, chosen.out)
-    sys.stdout.write(f"{chosen.out / NAME}: ships in tiles of {TILE_PX} px\n")
+    sys.stdout.write(f"{chosen.out}: {NAME} and {PLACES}, tiles of {TILE_PX} px\n")
 
 
 if __name__ == "__main__":

@@ -122,9 +122,9 @@ class PlainDETR(Detector):
                 use_reentrant=False,
             )
             hidden = self.norm(x)
-            deltas = self.boxes[number](hidden)
+            deltas = self.boxes[number](hidden).float()
             # A box learns through the layer before it as well ("look forward twice", DINO).
-            said = Said(self.classes[number](hidden), deltas, boxes, move(before, deltas))
+            said = Said(self.classes[number](hidden).float(), deltas, boxes, move(before, deltas))
             stages.append(said)
             before = move(boxes, deltas)
             boxes = before.detach()
@@ -133,8 +133,8 @@ class PlainDETR(Detector):
     def _proposals(self, cells: Float[Tensor, "B N D"]) -> Said:
         hidden = self.propose(cells)
         anchors = self.anchors.expand(len(cells), -1, -1)
-        deltas = self.first_boxes(hidden)
-        return Said(self.is_object(hidden), deltas, anchors, move(anchors, deltas))
+        deltas = self.first_boxes(hidden).float()
+        return Said(self.is_object(hidden).float(), deltas, anchors, move(anchors, deltas))
 
     def _apart(self, queries: int) -> Tensor | None:
         many = queries - self.settings.queries

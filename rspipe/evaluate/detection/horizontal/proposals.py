@@ -35,6 +35,17 @@ class BestIfEnough(Matcher):  # type: ignore[misc]
         )
 
 
+class FullPrecisionHead(RPNHead):  # type: ignore[misc]
+    """Judges anchors in float32 whatever the precision of its products: boxes are made of them."""
+
+    def forward(
+        self, x: list[Float[Tensor, "B C h w"]]
+    ) -> tuple[list[Float[Tensor, "B a h w"]], list[Float[Tensor, "B b h w"]]]:
+        """Score and move the anchors of every level."""
+        logits, deltas = super().forward(x)
+        return [one.float() for one in logits], [one.float() for one in deltas]
+
+
 class Proposals(RegionProposalNetwork):  # type: ignore[misc]
     """One 3 × 3 convolution and two linear outputs, shared by all levels.
 
@@ -49,7 +60,7 @@ class Proposals(RegionProposalNetwork):  # type: ignore[misc]
             TrueStrideAnchors(
                 list(strides_px.values()), settings.anchor_scale, settings.anchor_ratios
             ),
-            RPNHead(width, len(settings.anchor_ratios)),
+            FullPrecisionHead(width, len(settings.anchor_ratios)),
             settings.positive_iou,
             settings.negative_iou,
             settings.samples,

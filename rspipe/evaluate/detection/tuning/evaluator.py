@@ -19,7 +19,7 @@ from rspipe.evaluate.detection.tuning.images import BenchmarkImages
 from rspipe.evaluate.detection.tuning.objects import Detector, Found
 from rspipe.evaluate.detection.tuning.pictures import Picture, Rgb, scale_by, to_batch
 from rspipe.evaluate.detection.tuning.settings import DetectorTuning
-from rspipe.evaluate.detection.tuning.training import copy_to_tune, train_detector
+from rspipe.evaluate.detection.tuning.training import copy_to_tune, lower_precision, train_detector
 from rspipe.evaluate.detection.tuning.windows import (
     Place,
     draw_window,
@@ -132,8 +132,10 @@ class TunedDetection(ABC):
         factor = config.size_px[0] / side_px
         pixels = [scale_by(image, factor) for image in images]
         batch = to_batch(pixels, config.size_px[0], config.mean, config.std, device)
-        rows = zip(tuned.detector(batch), images, strict=True)
-        return [self.to_published(found, factor, _size(image)) for found, image in rows]
+        with lower_precision(self.settings, device):
+            found = tuned.detector(batch)
+        rows = zip(found, images, strict=True)
+        return [self.to_published(one, factor, _size(image)) for one, image in rows]
 
     def _fit(
         self, images: BenchmarkImages, fold: Fold, encoder: Backbone, checkpoint: Path

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dials of training a detector together with its encoder."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,8 @@ class DetectorTuning(Strict):
     """Gradients are clipped to it; null: they are not."""
     frozen: bool = False
     """Whether the encoder stays as it is and only what is behind it learns."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's products, in training and at test; boxes, scores and losses are float32."""
 
     @model_validator(mode="after")
     def _leaves_no_gaps(self) -> Self:

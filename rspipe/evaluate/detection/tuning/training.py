@@ -92,13 +92,18 @@ def train_detector(
             if pictures:
                 for group in optimiser.param_groups:
                     group["lr"] = settings.lr * group["lr_scale"] * lr_factor(step, steps, settings)
-                losses.append(_step(model, encoder, optimiser, pictures, settings.most_norm))
+                losses.append(_step(model, encoder, optimiser, pictures, settings))
                 if not math.isfinite(losses[-1]):
                     raise RspipeError(f"detection: loss {losses[-1]} in step {step}; lower lr")
             if (step + 1) % CHECKPOINT_EVERY == 0:
                 saved.save(step + 1, model, optimiser)
     model.eval()
     return losses
+
+
+def lower_precision(settings: DetectorTuning, device: torch.device) -> torch.autocast:
+    """Make the products of what runs within as precise as the settings say."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
 
 
 def lr_factor(step: int, steps: int, settings: DetectorTuning) -> float:
@@ -115,7 +120,7 @@ def _step(
     encoder: Backbone,
     optimiser: torch.optim.Optimizer,
     pictures: list[Picture],
-    most_norm: float | None,
+    settings: DetectorTuning,
 ) -> float:
     device = encoder.device
     config = encoder.config
@@ -123,11 +128,13 @@ def _step(
         [p.pixels for p in pictures], config.size_px[0], config.mean, config.std, device
     )
     objects = [Objects(p.objects.boxes.to(device), p.objects.labels.to(device)) for p in pictures]
-    loss = torch.stack(list(model.losses(images, objects).values())).sum()
+    with lower_precision(settings, device):
+        parts = model.losses(images, objects)
+    loss = torch.stack(list(parts.values())).sum()
     optimiser.zero_grad()
     torch.autograd.backward(loss)
-    if most_norm is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), most_norm)
+    if settings.most_norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), settings.most_norm)
     optimiser.step()
     return float(loss.detach())
 

@@ -5,15 +5,25 @@ import torch
 
 from rspipe.evaluate.config import What
 from rspipe.evaluate.detection.average_precision import FoundBoxes
-from rspipe.evaluate.detection.horizontal.evaluators import FasterRCNNDetection
+from rspipe.evaluate.detection.horizontal.evaluators import FasterRCNNDetection, PlainDETRDetection
 from rspipe.evaluate.detection.horizontal.settings import FasterRCNNTuning
 from rspipe.evaluate.detection.oriented.evaluator import OrientedDetection
 from rspipe.evaluate.detection.oriented.settings import OrientedTuning
 from rspipe.evaluate.detection.tuning.evaluator import Tuned
+from rspipe.evaluate.detection.tuning.objects import Objects
+from rspipe.evaluate.detection.tuning.training import lower_precision
+from rspipe.models.encoder import seeded
+from tests.evaluate.detection.horizontal.small import SMALL as RCNN
+from tests.evaluate.detection.horizontal.small import SMALL_DETR
+from tests.evaluate.detection.oriented.small import SMALL as ORIENTED
 
 CPU = torch.device("cpu")
 WINDOWS = {"crop_px": 24, "stride_px": 12}
 SIDE_PX = 6
+OBJECTS = {
+    "horizontal": [Objects(torch.tensor([[4.0, 6, 20, 15]]), torch.tensor([1]))] * 2,
+    "oriented": [Objects(torch.tensor([[12.0, 10, 16, 9, 0.2]]), torch.tensor([1]))] * 2,
+}
 
 
 class SeesSquares:
@@ -69,3 +79,32 @@ def test_windows_find_every_object_once_and_whole(evaluator, monkeypatch):
         assert len(objects.scores)
         for x, y in evaluator.boxes.centres(objects.boxes).astype(int):
             assert window[y, x, 0] > 0
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        FasterRCNNDetection(What(faster_rcnn={"precision": "bfloat16", "detector": RCNN}), CPU),
+        PlainDETRDetection(What(plain_detr={"precision": "bfloat16", "detector": SMALL_DETR}), CPU),
+        OrientedDetection(What(oriented={"precision": "bfloat16", "detector": ORIENTED}), CPU),
+    ],
+)
+def test_lower_precision_is_of_products_not_of_boxes(evaluator, tiny_encoder):
+    with seeded(0):
+        detector = evaluator.detector_on(tiny_encoder.at_size(32), 2)
+        for parameter in detector.parameters():  # as trained: outputs start at 0
+            parameter.data += torch.randn_like(parameter) * 0.02
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with lower_precision(evaluator.settings, CPU):
+        trained = detector.train().losses(images, OBJECTS[evaluator.boxes.name])
+        found = detector.eval()(images)
+    assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in trained.values())
+    boxes, scores = (
+        torch.cat([getattr(one, name) for one in found]) for name in ("boxes", "scores")
+    )
+    assert len(boxes)
+    assert boxes.dtype == scores.dtype == torch.float32
+    # A bfloat16 tells pixels from 128 on apart, and these are no wholes.
+    assert not torch.equal(boxes, boxes.bfloat16().float())
+    exact = detector(images)
+    assert not torch.equal(torch.cat([one.scores for one in exact]), scores)
