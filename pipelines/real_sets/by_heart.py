@@ -2,9 +2,9 @@
 """Eight real pictures to learn by heart: `python -m pipelines.real_sets.by_heart REAL OUT`.
 
 A detector that cannot learn eight pictures has a fault, whatever it scores on a test split. The
-pictures are windows of eight training images of HIT-UAV, evenly from its list, each where (on a grid)
-most objects lie. Every one stands in the set twice, once to train and once to be scored, so that an
-ordinary evaluation (`by_heart.yaml`) tells whether it was learned.
+pictures are windows of eight training images of HIT-UAV, evenly from its list, each where (on a
+grid) most objects lie. Every one stands in the set twice, once to train and once to be scored, so
+that an ordinary evaluation (`by_heart.yaml`) tells whether it was learned.
 """
 
 import argparse

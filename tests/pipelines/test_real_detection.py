@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.real_sets.ship_tiles import NAME, TILE_PX, make_tiles
+from pipelines.real_sets.by_heart import NAME as BY_HEART
+from pipelines.real_sets.by_heart import PICTURES, WINDOW_PX, make_pictures
+from pipelines.real_sets.ship_tiles import NAME, PLACES, TILE_PX, make_tiles
 from rspipe.catalog import card_for
 from rspipe.evaluate.base import EvalResult
 from rspipe.evaluate.benchmarks import list_benchmark
@@ -79,3 +81,38 @@ def test_tiles_of_ports(real_data, tmp_path):
         for box in record.annotation.boxes:
             assert 0 <= box.x0 < box.x1 <= TILE_PX and 0 <= box.y0 < box.y1 <= TILE_PX
     judged("detect_ships.yaml", tmp_path / "data", tmp_path)
+
+
+def test_tiles_dealt_to_folds_are_each_scored_once(real_data, tmp_path):
+    make_tiles(real_data, tmp_path / "data")
+    card = card_for(tmp_path / "data" / PLACES)
+    tiles = list_benchmark(tmp_path / "data" / PLACES, card, What(folds=3))
+    assert sorted(tiles.tested) == list(range(84))
+    assert all(len(np.intersect1d(fold.train, fold.test)) == 0 for fold in tiles.folds)
+    assert sum(len(record.annotation.boxes) for record in tiles.records) == 46
+
+
+def test_pictures_to_learn_by_heart_stand_in_both_parts(real_data, tmp_path):
+    make_pictures(real_data, tmp_path / "data")
+    folder = tmp_path / "data" / BY_HEART
+    listed = list_benchmark(folder, card_for(folder), What())
+    train, test = (
+        [listed.records[i] for i in part] for part in (listed.folds[0].train, listed.tested)
+    )
+    assert len(train) == len(test) == PICTURES
+    for one, other in zip(train, test, strict=True):
+        assert one.annotation == other.annotation
+        assert (folder / one.source_path).read_bytes() == (folder / other.source_path).read_bytes()
+    boxes = [box for record in train for box in record.annotation.boxes]
+    assert {box.label for box in boxes} == {"Person", "Car", "Bicycle"}
+    assert len(boxes) == 34
+    middles = np.array([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in boxes])
+    assert ((middles >= 0) & (middles < WINDOW_PX)).all()
+    recipe = ("what.plain_detr.epochs=1", "what.plain_detr.img_px=48")
+    rows = judged("by_heart.yaml", tmp_path / "data", tmp_path, *recipe)
+    assert {name for name, _ in rows} == {"faster_rcnn", "plain_detr", "oriented_rcnn"}
+    # People are warm: the picture and its boxes are of one place.
+    person = next(b for b in train[1].annotation.boxes if b.label == "Person")
+    pixels = np.asarray(Image.open(folder / train[1].source_path).convert("L"), dtype=float)
+    inside = pixels[int(person.y0) : int(person.y1), int(person.x0) : int(person.x1)]
+    assert inside.mean() > pixels.mean() + 10
