@@ -148,6 +148,8 @@ class SegmentationTraining(Strict):
     """Fall to 0 after warm-up: half a cosine, or linearly (poly of power 1)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's products, in training and in windows; loss and averages are float32."""
+    seeds: Count = 1
+    """Trainings; the score is the mean over them, their spread stands apart."""
     groups: tuple[str, ...] = ()
     """Names of folders: mIoU is also given of the test images below each (LoveDA: Urban, Rural)."""
 

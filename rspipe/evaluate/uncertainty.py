@@ -57,3 +57,8 @@ def bootstrap(
     low, high = np.nanquantile(np.where(hollow, 0.0, draws), (tail, 1 - tail), axis=0)
     low, high = (np.where(hollow, np.nan, ends) for ends in (low, high))
     return Estimates(values, low, high, n, some)
+
+
+def deviation(values: Float[np.ndarray, " S"]) -> float | None:
+    """How far a score moves with the seed (or draw): standard deviation; None for one value."""
+    return round(float(values.std(ddof=1)), 6) if len(values) > 1 else None

@@ -27,7 +27,7 @@ from rspipe.evaluate.encoders import Gives
 from rspipe.evaluate.frozen.features import Features
 from rspipe.evaluate.frozen.tokens import FrozenTokens
 from rspipe.evaluate.splits import Fold, hash_order, stratified_share
-from rspipe.evaluate.uncertainty import Estimates, bootstrap
+from rspipe.evaluate.uncertainty import Estimates, bootstrap, deviation
 from rspipe.recipe import Strict
 from rspipe.schema import Task
 
@@ -265,11 +265,6 @@ def _scores_of(counts: confusion.Counts) -> Float[np.ndarray, " m"]:
     balanced = confusion.mean_defined(recall)
     macro_f1 = confusion.mean_defined(confusion.f1(counts))
     return np.array([confusion.overall_accuracy(counts), balanced, macro_f1, *recall])
-
-
-def deviation(values: Float[np.ndarray, " S"]) -> float | None:
-    """How far a score moves with the seed (or draw): standard deviation; None for one value."""
-    return round(float(values.std(ddof=1)), 6) if len(values) > 1 else None
 
 
 def spread_over(count: int, most: int) -> Indices:

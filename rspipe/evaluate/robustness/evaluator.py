@@ -15,7 +15,7 @@ from rspipe.evaluate.base import Scores
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.classification.probes import PROBES
 from rspipe.evaluate.classification.probes.base import Fitted, Images
-from rspipe.evaluate.classification.probing import Classification, Scenes, deviation
+from rspipe.evaluate.classification.probing import Classification, Scenes
 from rspipe.evaluate.config import What
 from rspipe.evaluate.encoders import Gives, Judged
 from rspipe.evaluate.frozen.features import Features
@@ -23,7 +23,7 @@ from rspipe.evaluate.frozen.token_extraction import TokenCache, extract_tokens
 from rspipe.evaluate.frozen.tokens import FrozenTokens
 from rspipe.evaluate.robustness.copies import Corruption, copies_of, corruptions_of
 from rspipe.evaluate.robustness.settings import Robustness
-from rspipe.evaluate.uncertainty import Estimates, bootstrap
+from rspipe.evaluate.uncertainty import Estimates, bootstrap, deviation
 from rspipe.recipe import Strict, nearest_name
 from rspipe.schema import Task
 

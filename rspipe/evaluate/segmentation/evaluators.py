@@ -39,6 +39,7 @@ from rspipe.evaluate.segmentation.sliding import slide
 from rspipe.evaluate.segmentation.submission import write_submission
 from rspipe.evaluate.segmentation.training import normalised, train_segmenter
 from rspipe.evaluate.segmentation.upernet import resize_to
+from rspipe.evaluate.splits import Fold
 from rspipe.models.backbone import Backbone
 from rspipe.models.encoder import seeded
 from rspipe.schema import ImageRecord, Task
@@ -70,7 +71,7 @@ class _Segmentation(ABC):
         """Put the protocol's head on a copy of an encoder."""
 
     def run_on_pixels(self, benchmark: Benchmark, encoder: Backbone, work: Path) -> Scores:
-        """Train per fold; count pixels per test image; score all counts together.
+        """Train per seed and fold; count pixels per test image; score all counts together.
 
         Raises:
             UndefinedScore: no image of a part can be read with its mask.
@@ -79,19 +80,17 @@ class _Segmentation(ABC):
         hidden = self.hidden_images(benchmark)
         pixels = LabelledPixels(benchmark, self.settings.longest_px)
         tally = _Tally(pixels.legend.classes)
-        checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
-        for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
-            model = self._fit(pixels, fold.train, encoder, checkpoint)
-            colours = self._colours(pixels, fold.train)
-            for i in tqdm(fold.test.tolist(), f"{benchmark.name}: predict", leave=False,
-                          disable=None):  # fmt: skip
-                pair = pixels.try_read(i)
-                if pair is not None:
-                    guess = predict(model, pair.image, pair.mask.shape, self.settings)
-                    tally.add(benchmark.records[i], guess, pair.mask)
-                    tally.add_floors(colours, pair)
-        if not tally.counts:
+        checkpoints = []
+        for seed in range(self.what.seed, self.what.seed + self.settings.seeds):
+            tally.begin_training()
+            for number, fold in enumerate(benchmark.folds):
+                checkpoints.append(work / f"seed_{seed}_fold_{number}.pt")
+                model = self._fit(pixels, fold.train, encoder, checkpoints[-1], seed)
+                self._predict(pixels, fold.test, model, tally)
+        if not tally.paths:
             raise UndefinedScore("no test image can be read with its mask")
+        for fold in benchmark.folds:
+            self._score_floors(pixels, fold, tally)
         scores = tally.score(self.what, self.settings.groups)
         scores.extra["network"] = self._describe(model)
         if hidden:
@@ -103,17 +102,32 @@ class _Segmentation(ABC):
             work.rmdir()
         return scores
 
+    def _predict(
+        self,
+        pixels: LabelledPixels,
+        tested: Int[np.ndarray, " n"],
+        model: Segmenter,
+        tally: "_Tally",
+    ) -> None:
+        name = f"{pixels.benchmark.name}: predict"
+        for i in tqdm(tested.tolist(), name, leave=False, disable=None):
+            pair = pixels.try_read(i)
+            if pair is not None:
+                guess = predict(model, pair.image, pair.mask.shape, self.settings)
+                tally.add(pixels.benchmark.records[i], guess, pair.mask)
+
     def _fit(
         self,
         pixels: LabelledPixels,
         train: Int[np.ndarray, " n"],
         encoder: Backbone,
         checkpoint: Path,
+        seed: int,
     ) -> Segmenter:
         positions = pixels.readable(train)
         if not positions:
             raise UndefinedScore("no train image can be read with its mask")
-        with seeded(self.what.seed):
+        with seeded(seed):
             model = self.build(encoder, len(pixels.legend.classes)).to(self.device)
         side = crop_px(encoder, self.settings)
 
@@ -126,16 +140,20 @@ class _Segmentation(ABC):
             draw,
             len(positions),
             self.settings,
-            self.what.seed,
+            seed,
             checkpoint,
             self.auxiliary_weight,
         )
         return model
 
-    def _colours(self, pixels: LabelledPixels, train: Int[np.ndarray, " n"]) -> ColourTable:
-        pairs = (pixels.try_read(i) for i in train.tolist())
+    def _score_floors(self, pixels: LabelledPixels, fold: Fold, tally: "_Tally") -> None:
+        pairs = (pixels.try_read(i) for i in fold.train.tolist())
         readable = (pair.for_training() for pair in pairs if pair is not None)
-        return ColourTable(readable, len(pixels.legend.classes))
+        colours = ColourTable(readable, len(pixels.legend.classes))
+        for i in fold.test.tolist():
+            pair = pixels.try_read(i)
+            if pair is not None:
+                tally.add_floors(colours, pair)
 
     @property
     def auxiliary_weight(self) -> float:
@@ -162,7 +180,7 @@ class _Segmentation(ABC):
         """Train again, on the scored images too, and write what the server takes."""
         benchmark = pixels.benchmark
         checkpoint = work / "submission.pt"
-        model = self._fit(pixels, benchmark.used(), encoder, checkpoint)
+        model = self._fit(pixels, benchmark.used(), encoder, checkpoint, self.what.seed)
         archive = work / "submission.zip"
 
         def predictions() -> Iterator[tuple[str, ClassMask]]:
@@ -236,11 +254,14 @@ class UPerNetSegmentation(_Segmentation):
 
 
 class _Tally:
-    """What the scored images add up to, and the best and the worst of them as examples."""
+    """What the scored images add up to, training by training.
+
+    The best and the worst images are those of the first training.
+    """
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
-        self.counts: list[Int[np.ndarray, "K K"]] = []
+        self.trainings: list[list[Int[np.ndarray, "K K"]]] = []
         self.paths: list[str] = []
         self.extremes = Extremes[tuple[ImageRecord, ClassMask, ClassMask]]()
         self.pixels = 0
@@ -248,10 +269,16 @@ class _Tally:
         K = len(classes)
         self.floors = {name: np.zeros((K, K), np.int64) for name in ("majority_class", "colour")}
 
+    def begin_training(self) -> None:
+        """What is added from here on is of another training, of the same images in their order."""
+        self.trainings.append([])
+
     def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
         """Count an image."""
         counts = count_pixels(guess, truth, len(self.classes))
-        self.counts.append(counts)
+        self.trainings[-1].append(counts)
+        if len(self.trainings) > 1:
+            return
         self.paths.append(record.source_path)
         things = int(counts.any(axis=1).sum())
         self.extremes.add(image_miou(counts), things, (record, guess, truth))
@@ -269,14 +296,14 @@ class _Tally:
 
     def score(self, what: What, groups: tuple[str, ...]) -> Scores:
         """Score all images together."""
-        counts = np.stack(self.counts)
+        counts = np.stack([np.stack(training) for training in self.trainings])
         scores = score(counts, self.classes, what.bootstrap.resamples, what.seed)
         scores.extra["ignored_pixel_share"] = self.ignored / self.pixels
         scores.extra["floors"] = {name: plain_scores(n) for name, n in self.floors.items()}
         if groups:
             scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
         scores.arrays["paths"] = np.array(self.paths)
-        scores.arrays["image_score"] = np.array([image_miou(n) for n in counts], np.float32)
+        scores.arrays["image_score"] = np.array([image_miou(n) for n in counts[0]], np.float32)
         scores.extra["image_score"] = IMAGE_MIOU
         for place, end in enumerate(self.extremes.shown()):
             record, guess, truth = end.value

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from rspipe.evaluate import confusion
 from rspipe.evaluate.base import Scores
 from rspipe.evaluate.segmentation.masks import IGNORE, ClassMask
-from rspipe.evaluate.uncertainty import Estimates, bootstrap
+from rspipe.evaluate.uncertainty import Estimates, bootstrap, deviation
 
 CONVENTIONS = {
     "mIoU": "mean over classes of TP / (TP + FP + FN), of the pixels of the whole test set",
@@ -26,8 +26,8 @@ CONVENTIONS = {
 truth nor predicted; intervals are percentile bootstraps over test images."""
 
 IMAGE_MIOU = (
-    "mIoU of the image alone: mean IoU of the classes in its truth or its prediction, ignored "
-    "pixels left out; its mean over images is not the mIoU of the test set"
+    "mIoU of the image alone, by the first training: mean IoU of the classes in its truth or its "
+    "prediction, ignored pixels left out; its mean over images is not the mIoU of the test set"
 )
 
 _PER_CLASS = ("IoU", "F1", "precision", "recall")
@@ -35,24 +35,32 @@ _MEANS = ("mIoU", "mF1", "pixel_accuracy", "mRecall", "mPrecision")
 
 
 def score(
-    counts: Int[np.ndarray, "n K K"], classes: tuple[str, ...], resamples: int, seed: int
+    counts: Int[np.ndarray, "*S n K K"], classes: tuple[str, ...], resamples: int, seed: int
 ) -> Scores:
     """Score the counts of n test images together; mIoU is the headline.
+
+    Of several trainings every score is the mean of theirs, and the interval is that of the mean:
+    a resample draws the same images for all. Their spread stands apart.
 
     Of two classes the second is what is looked for (background, building): its IoU and F1 stand
     beside the means, by its name.
 
     Args:
-        counts: per image, by true and predicted class.
+        counts: per image, by true and predicted class; of each training where there are several.
         classes: their names.
         resamples: of the bootstrap over images.
         seed: of the bootstrap.
     """
-    found = bootstrap(lambda images: _statistics(counts[images]), len(counts), resamples, seed)
     K, means = len(classes), len(_MEANS)
-    scores = Scores.from_estimates(
-        _part(found, 0, means + K), _MEANS, classes, {"confusion": counts.sum(axis=0)}
+    trainings = counts.reshape(-1, *counts.shape[-3:])
+    found = bootstrap(
+        lambda images: _statistics(trainings[:, images]), trainings.shape[1], resamples, seed
     )
+    arrays = {"confusion": trainings.sum(axis=(0, 1))}
+    scores = Scores.from_estimates(_part(found, 0, means + K), _MEANS, classes, arrays)
+    by_seed = np.array([_of_one(each)[0] for each in trainings])
+    scores.columns.update(n_seeds=len(by_seed), seed_std=deviation(by_seed))
+    scores.extra["by_seed"] = by_seed.round(6).tolist()
     for place, name in enumerate(_PER_CLASS):
         first = means + place * K
         scores.extra[f"per_class_{name}"] = {
@@ -66,20 +74,23 @@ def score(
 
 
 def by_group(
-    counts: Int[np.ndarray, "n K K"], paths: Sequence[str], groups: Sequence[str]
+    counts: Int[np.ndarray, "*S n K K"], paths: Sequence[str], groups: Sequence[str]
 ) -> Mapping[str, Any]:
     """Give mIoU of the images below folders of these names.
 
     Args:
-        counts: per image.
+        counts: per image; of each training where there are several, whose mean is given.
         paths: of the images.
         groups: names of folders anywhere in the paths.
     """
     found = {}
+    trainings = counts.reshape(-1, *counts.shape[-3:])
     for group in groups:
         inside = np.array([group in path.split("/")[:-1] for path in paths])
-        values = confusion.iou(counts[inside].sum(axis=0))
-        found[group] = {"n": int(inside.sum()), "mIoU": _plain(confusion.mean_defined(values))}
+        found[group] = {
+            "n": int(inside.sum()),
+            "mIoU": _plain(float(_statistics(trainings[:, inside])[0])),
+        }
     return found
 
 
@@ -105,7 +116,13 @@ def count_pixels(guess: ClassMask, truth: ClassMask, n_classes: int) -> Int[np.n
     )
 
 
-def _statistics(counts: Int[np.ndarray, "n K K"]) -> Float[np.ndarray, " m"]:
+def _statistics(counts: Int[np.ndarray, "S n K K"]) -> Float[np.ndarray, " m"]:
+    """Mean over trainings; a score that some of them leave undefined is the mean of the others."""
+    by_training = np.stack([_of_one(each) for each in counts])
+    return np.array([confusion.mean_defined(column) for column in by_training.T])
+
+
+def _of_one(counts: Int[np.ndarray, "n K K"]) -> Float[np.ndarray, " m"]:
     total = counts.sum(axis=0)
     iou, f1 = confusion.iou(total), confusion.f1(total)
     precision, recall = confusion.precision(total), confusion.recall(total)

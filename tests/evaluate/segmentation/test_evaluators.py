@@ -79,6 +79,29 @@ def test_same_seed_same_scores(recipe, roofs, tiny_encoder, tmp_path):
     assert (runs[0].arrays["confusion"] == runs[1].arrays["confusion"]).all()
 
 
+def test_score_of_several_trainings_is_the_mean_of_theirs(recipe, roofs, tiny_encoder, tmp_path):
+    def run(**said):
+        brief = {"iterations": 3, "images_per_step": 2, "crop_px": 16}
+        what = what_of(recipe, roofs, segmentation={**brief, **said.pop("more", {})}, **said)
+        probe = LinearSegmentationProbe(what, CPU)
+        return probe.run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
+
+    both, first, second = run(more={"seeds": 2}), run(), run(seed=1)
+    alone = [first.value, second.value]
+    assert alone[0] != alone[1]
+    assert both.value == pytest.approx(np.mean(alone), abs=1e-12)
+    assert both.extra["by_seed"] == pytest.approx(alone, abs=1e-6)
+    assert both.columns == {
+        "n_seeds": 2,
+        "seed_std": pytest.approx(np.std(alone, ddof=1), abs=1e-6),
+    }
+    assert both.ci_low <= both.value <= both.ci_high
+    sums = first.arrays["confusion"] + second.arrays["confusion"]
+    np.testing.assert_array_equal(both.arrays["confusion"], sums)
+    np.testing.assert_array_equal(both.arrays["image_score"], first.arrays["image_score"])
+    assert both.extra["floors"] == first.extra["floors"]
+
+
 def test_cell_killed_in_training_goes_on(recipe, roofs, tiny_encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 8)
     what = what_of(recipe, roofs)
@@ -97,7 +120,7 @@ def test_cell_killed_in_training_goes_on(recipe, roofs, tiny_encoder, tmp_path, 
     monkeypatch.setattr(TuningCheckpoint, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed")
-    assert (tmp_path / "killed" / "fold_0.pt").is_file()
+    assert (tmp_path / "killed" / "seed_0_fold_0.pt").is_file()
     monkeypatch.setattr(TuningCheckpoint, "save", save)
     assert run(tmp_path / "killed").value == straight.value
 
