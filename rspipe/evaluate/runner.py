@@ -38,6 +38,7 @@ from rspipe.evaluate.encoders import (
 )
 from rspipe.evaluate.frozen.features import Extraction, extract
 from rspipe.evaluate.frozen.token_extraction import TokenCache, extract_tokens
+from rspipe.evaluate.paired import with_differences
 from rspipe.evaluate.published import to_lines
 from rspipe.evaluate.results import to_table, write_results
 from rspipe.evaluate.robustness.evaluator import UnderCorruption
@@ -135,7 +136,7 @@ def judge(
             rows[cell.fingerprint] = row
     # Not read from the cell: the same weights may have come with and without their run, and by
     # another name.
-    return [
+    named = [
         done.model_copy(
             update={
                 "encoder": cell.label,
@@ -145,6 +146,7 @@ def judge(
         for cell in cells
         if (done := rows[cell.fingerprint]) is not None
     ]
+    return with_differences(named, store)
 
 
 def _extracted(

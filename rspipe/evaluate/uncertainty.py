@@ -22,6 +22,8 @@ class Estimates:
     high: Values
     n: int
     """Images that were scored."""
+    draws: Values = field(repr=False, compare=False)
+    """The first score in each resample; equal n and seed resample equal images, in equal order."""
     of: Callable[[Indices], "Estimates"] = field(repr=False, compare=False)
     """The same scores, from some of these images alone."""
 
@@ -48,15 +50,42 @@ def bootstrap(
     values = statistic(np.arange(n))
     if n < 2:
         unknown = np.full_like(values, np.nan)
-        return Estimates(values, unknown, unknown, n, some)
+        return Estimates(values, unknown, unknown, n, np.empty(0), some)
     rng = np.random.default_rng(seed)
     draws = np.stack([statistic(rng.integers(0, n, size=n)) for _ in range(resamples)])
+    low, high = _ends(draws)
+    return Estimates(values, low, high, n, draws[:, 0], some)
+
+
+def difference(
+    first: tuple[float, Values], second: tuple[float, Values]
+) -> dict[str, float | None]:
+    """Subtract the second score from the first, with the interval of the difference.
+
+    Resamples are paired: what makes an image hard for both moves neither end. So two scores can
+    be told apart whose own intervals overlap.
+
+    Args:
+        first: a score, and its draws.
+        second: likewise, of the same images in the same order, by the same seed.
+
+    Raises:
+        ValueError: the numbers of draws differ.
+    """
+    if len(first[1]) != len(second[1]):
+        raise ValueError(f"{len(first[1])} draws cannot be paired with {len(second[1])}")
+    low, high = _ends((first[1] - second[1])[:, None])
+    said = {"value": first[0] - second[0], "ci_low": low[0], "ci_high": high[0]}
+    return {name: None if np.isnan(value) else float(value) for name, value in said.items()}
+
+
+def _ends(draws: Float[np.ndarray, "resamples m"]) -> tuple[Values, Values]:
+    """Percentiles of each column, undefined values left out."""
     # A column without any number would make nanquantile warn; zeros stand in and are blanked.
     hollow = np.isnan(draws).all(axis=0)
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(np.where(hollow, 0.0, draws), (tail, 1 - tail), axis=0)
-    low, high = (np.where(hollow, np.nan, ends) for ends in (low, high))
-    return Estimates(values, low, high, n, some)
+    return np.where(hollow, np.nan, low), np.where(hollow, np.nan, high)
 
 
 def deviation(values: Float[np.ndarray, " S"]) -> float | None:

@@ -14,7 +14,8 @@ from rspipe.io.images import Pixels
 from rspipe.io.tables import read_json
 from rspipe.report import figures
 from rspipe.report.attention import Attention, attention_of
-from rspipe.report.pictures import jpeg_uri, mask_colour, mask_uri, read_picture
+from rspipe.report.legend import Rgb, palette_of
+from rspipe.report.pictures import jpeg_uri, mask_uri, read_picture
 
 _SIDE_PX = 192
 _NO_BOXES = Markup("")
@@ -73,13 +74,13 @@ def read_examples(
         The examples, and the legend of their masks.
     """
     notes = read_json(cell).get("examples", []) if cell.is_file() else []
-    n_classes = _count_classes(arrays, names)
-    examples = tuple(_example(i, note, arrays, n_classes, root) for i, note in enumerate(notes))
-    if not any(example.is_mask for example in examples):
-        return examples, ()
-    shown = names or [f"class {i}" for i in range(n_classes)]
+    shown = names or [f"class {i}" for i in range(len(arrays.get("confusion", ())))]
+    has_masks = any(f"predicted_{i}" in arrays for i in range(len(notes)))
+    palette = palette_of(shown, root) if has_masks else ()
+    examples = tuple(_example(i, note, arrays, palette, root) for i, note in enumerate(notes))
     return examples, tuple(
-        Swatch(name, "rgb({},{},{})".format(*mask_colour(i))) for i, name in enumerate(shown)
+        Swatch(name, "rgb({},{},{})".format(*colour))
+        for name, colour in zip(shown if palette else (), palette, strict=True)
     )
 
 
@@ -92,15 +93,11 @@ def read_example(
     return Example(path, picture, truth, found, confidence=confidence)
 
 
-def _count_classes(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
-    return len(arrays["confusion"]) if "confusion" in arrays else len(names)
-
-
 def _example(
     index: int,
     note: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
-    n_classes: int,
+    palette: Sequence[Rgb],
     root: Path | None,
 ) -> Example:
     path = str(note["path"])
@@ -108,7 +105,7 @@ def _example(
     picture = None if pixels is None else jpeg_uri(pixels, _SIDE_PX)
     if f"predicted_{index}" in arrays:
         truth, found = (
-            mask_uri(arrays[f"{kind}_{index}"], n_classes, _SIDE_PX)
+            mask_uri(arrays[f"{kind}_{index}"], palette, _SIDE_PX)
             for kind in ("truth", "predicted")
         )
         return Example(

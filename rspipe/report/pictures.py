@@ -3,7 +3,7 @@
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,12 @@ from rspipe.corpus.reader import Corpus
 from rspipe.errors import UnreadableImage
 from rspipe.io.images import Pixels, decode, to_rgb
 from rspipe.io.tables import open_table
+from rspipe.report.legend import Rgb
 
 SMALL_PX = 96
 """Side of pictures of dropped tiles: curate keeps no larger ones."""
 
-# Colours of the page for class indices, then grey for pixels that count for nothing.
-_CLASS_COLOURS = (
-    (38, 127, 153),
-    (214, 140, 69),
-    (112, 145, 74),
-    (150, 104, 160),
-    (201, 92, 92),
-    (80, 100, 160),
-    (190, 165, 60),
-    (90, 160, 140),
-)
-_NO_CLASS = (128, 128, 128)
+_NO_CLASS = (128, 128, 128)  # pixels that count for nothing
 _VEIL = (255, 110, 20)
 
 
@@ -111,14 +101,14 @@ def read_picture(path: Path) -> Pixels | None:
         return None
 
 
-def mask_uri(classes: NDArray[np.uint8], n_classes: int, side_px: int) -> str:
-    """Draw class indices in the colours of `mask_colour`; indices past the last class are grey."""
+def mask_uri(classes: NDArray[np.uint8], palette: Sequence[Rgb], side_px: int) -> str:
+    """Draw class indices in the colours of a palette; indices past its last are grey."""
     height, width = classes.shape
     shrink = max(1.0, max(height, width) / side_px)
     size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
     small = Image.fromarray(classes).resize(size, Image.Resampling.NEAREST)
-    palette = [mask_colour(i) if i < n_classes else _NO_CLASS for i in range(256)]
-    small.putpalette([value for triple in palette for value in triple])
+    every = [*palette, *[_NO_CLASS] * (256 - len(palette))]
+    small.putpalette([value for triple in every for value in triple])
     buffer = io.BytesIO()
     small.save(buffer, "PNG", optimize=True)
     return _data_uri("image/png", buffer.getvalue())
@@ -136,11 +126,6 @@ def veil_uri(strength: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(rgba).save(buffer, "PNG", optimize=True)
     return _data_uri("image/png", buffer.getvalue())
-
-
-def mask_colour(index: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class index."""
-    return _CLASS_COLOURS[index % len(_CLASS_COLOURS)]
 
 
 def _data_uri(kind: str, data: bytes) -> str:

@@ -21,8 +21,8 @@ from rspipe.report.provenance import Judged, judged_of
 from rspipe.report.robustness_section import Robustness, is_corrupted, robustness_of
 from rspipe.report.scores import (
     PRETRAINED,
-    RANDOM,
     SIZES,
+    Difference,
     Lines,
     Row,
     Score,
@@ -31,11 +31,20 @@ from rspipe.report.scores import (
     further_of,
     lines_of,
     looks_of,
+    over_floor,
+    over_untrained,
     score_of,
 )
 
+VERDICTS = ("better", "inseparable", "worse", "unknown")
+IMBALANCED = 1.5
+"""Times its even share of the test images that the largest class holds, from which on AA is shown
+beside OA."""
+
 # What `per_class` holds, by task.
 _CLASS_METRICS = {"classification": "recall", "detection": "AP50", "segmentation": "IoU"}
+# What a class of the test part consists of.
+_THINGS = {"classification": "image", "detection": "object", "segmentation": "pixel"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,16 @@ class Results:
             rows=read_json(path / "results.json"),
         )
 
+    @property
+    def done(self) -> list[Row]:
+        """Rows with a score."""
+        return [row for row in self.rows if row["status"] == "done"]
+
+    @property
+    def looks(self) -> Mapping[str, str]:
+        """Class of each encoder in the page's style."""
+        return looks_of(encoders_of(self.done))
+
     def cell_file(self, row: Row, suffix: str) -> Path:
         """File of a row's arrays (.npz) or examples (.json)."""
         return self.path / "cells" / f"{Path(str(row.get('cell'))).name}{suffix}"
@@ -73,8 +92,6 @@ class ScoreRow:
     metric: str
     footnote: int
     scores: Mapping[str, Score]
-    further: tuple[tuple[str, Mapping[str, Score]], ...]
-    """AA and macro-F1 and their like."""
     n_train: int | None
     n_test: int | None
     n_audited: int | None
@@ -89,27 +106,22 @@ class ScoreRow:
     is_corrupted: bool
     """Whether the test images were corrupted."""
 
-    @property
-    def pair(self) -> tuple[Score, Score] | None:
-        """Trained and untrained, where both are there."""
-        if PRETRAINED in self.scores and RANDOM in self.scores:
-            return self.scores[PRETRAINED], self.scores[RANDOM]
-        return None
+    over_untrained: Mapping[str, Difference]
+    """By trained encoder."""
+    over_floor: Mapping[str, Difference]
+    """Over the best floor, by encoder."""
+    balanced: Mapping[str, Score]
+    """AA by encoder, where the classes of the test images are imbalanced; else empty."""
 
     @property
-    def gain(self) -> float | None:
-        """Trained minus untrained."""
-        return self.pair[0].value - self.pair[1].value if self.pair else None
+    def gain(self) -> Difference | None:
+        """Trained over untrained, where both are there."""
+        return self.over_untrained.get(PRETRAINED)
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, or `overlap` where the two intervals share a value."""
-        if self.pair is None:
-            return ""
-        trained, untrained = self.pair
-        if trained.low > untrained.high:
-            return "better"
-        return "worse" if trained.high < untrained.low else "overlap"
+        """Of the gain; empty where there is none."""
+        return self.gain.verdict if self.gain else ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,12 @@ class ClassRow:
 
     name: str
     values: Mapping[str, float | None]
+    """By encoder; None where it has no score."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no encoder has a score: the test part shows nothing of the class."""
+        return all(value is None for value in self.values.values())
 
 
 @dataclass(frozen=True)
@@ -129,8 +147,12 @@ class Detail:
     metric: str
     encoder: str
     """Whose predictions are shown."""
+    encoders: tuple[str, ...]
+    """Of this line."""
     further: tuple[tuple[str, Mapping[str, Score]], ...]
     class_metric: str
+    thing: str
+    """What a class has none of in the test part if no encoder has a score for it."""
     classes: tuple[ClassRow, ...]
     curve: Markup
     """Score by number of labels."""
@@ -160,6 +182,9 @@ class ResultsSection:
     skipped: tuple[Row, ...]
     details: tuple[Detail, ...]
     verdicts: Mapping[str, int]
+    """How many scores, by verdict of trained over untrained."""
+    imbalanced: float
+    """Times its even share from which a largest class makes AA stand beside OA."""
     headline: ScoreRow | None
     floors: tuple[Floor, ...]
     groups: tuple[Group, ...]
@@ -171,16 +196,16 @@ class ResultsSection:
 
 def describe_results(results: Results) -> ResultsSection:
     """Lay the rows of `results.json` out as tables and drawings."""
-    done = [row for row in results.rows if row["status"] == "done"]
+    done = results.done
     footnotes = list(dict.fromkeys((str(r["metric"]), str(r["convention"] or "")) for r in done))
     recipe = results.manifest.get("recipe") or {}
     printed = printed_of(recipe, done)
     axis = _axis(done, printed)
     encoders = encoders_of(done)
-    looks, every = looks_of(encoders), lines_of(done)
+    looks, every = results.looks, lines_of(done)
     last = {str(next(iter(lines.values()))["benchmark"]): lines for lines in every}
     rows = tuple(
-        _score_row(lines, footnotes, axis, looks, any(lines is one for one in last.values()))
+        _score_row(lines, results, footnotes, axis, any(lines is one for one in last.values()))
         for lines in every
     )
     verdicts = [row.verdict for row in rows]
@@ -192,7 +217,8 @@ def describe_results(results: Results) -> ResultsSection:
         conventions=conventions_of(footnotes),
         skipped=tuple(row for row in results.rows if row["status"] != "done"),
         details=tuple(_detail(lines, results, looks) for lines in every if not is_corrupted(lines)),
-        verdicts={name: verdicts.count(name) for name in ("better", "overlap", "worse")},
+        verdicts={name: verdicts.count(name) for name in VERDICTS},
+        imbalanced=IMBALANCED,
         headline=_headline(rows),
         floors=floors_of(done),
         groups=groups_of(every),
@@ -213,12 +239,12 @@ def _axis(done: Sequence[Row], printed: Sequence[Printed]) -> tuple[float, float
 
 def _score_row(
     lines: Lines,
+    results: Results,
     footnotes: Sequence[tuple[str, str]],
     axis: tuple[float, float],
-    looks: Mapping[str, str],
     is_last: bool,
 ) -> ScoreRow:
-    row = next(iter(lines.values()))
+    row, looks = next(iter(lines.values())), results.looks
     ordered = encoders_of(list(lines.values()))
     scores = {encoder: score_of(lines[encoder]) for encoder in ordered}
     return ScoreRow(
@@ -228,7 +254,6 @@ def _score_row(
         metric=row["metric"],
         footnote=footnotes.index((str(row["metric"]), str(row["convention"] or ""))) + 1,
         scores=scores,
-        further=further_of(lines) if row["task"] == "classification" else (),
         n_train=row.get("n_train"),
         n_test=row.get("n_test"),
         n_audited=row.get("n_audited"),
@@ -244,7 +269,24 @@ def _score_row(
         },
         is_last=is_last,
         is_corrupted=is_corrupted(lines),
+        over_untrained=_known({e: over_untrained(one, lines) for e, one in lines.items()}),
+        over_floor=_known({e: over_floor(one) for e, one in lines.items()}),
+        balanced=dict(further_of(lines)).get("AA", {}) if _is_imbalanced(lines, results) else {},
     )
+
+
+def _known(found: Mapping[str, Difference | None]) -> dict[str, Difference]:
+    return {encoder: one for encoder, one in found.items() if one is not None}
+
+
+def _is_imbalanced(lines: Lines, results: Results) -> bool:
+    """Whether one class holds far more of the test images than its even share."""
+    row = next(iter(lines.values()))
+    counts = _arrays(results.cell_file(row, ".npz")).get("confusion")
+    if row["task"] != "classification" or counts is None or not counts.sum():
+        return False
+    held = counts.sum(axis=1)
+    return bool(held.max() * len(held) > IMBALANCED * held.sum())
 
 
 def _by_benchmark(
@@ -260,7 +302,7 @@ def _by_benchmark(
 
 def _headline(rows: Sequence[ScoreRow]) -> ScoreRow | None:
     """Choose the score with most test images: a rule that does not look at the scores."""
-    pairs = [row for row in rows if row.pair and not row.is_corrupted]
+    pairs = [row for row in rows if row.gain and not row.is_corrupted]
     return max(pairs, key=lambda row: (row.n_test or 0, row.protocol), default=None)
 
 
@@ -276,8 +318,10 @@ def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:
         protocol=row["protocol"],
         metric=row["metric"],
         encoder=str(row["encoder"]),
+        encoders=encoders_of(list(lines.values())),
         further=further_of(lines),
         class_metric=_CLASS_METRICS.get(row["task"], ""),
+        thing=_THINGS.get(row["task"], "thing"),
         classes=_classes(lines, names),
         curve=_curve(lines, looks),
         precision=_precision(arrays, names),

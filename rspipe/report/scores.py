@@ -51,6 +51,56 @@ def score_of(row: Row, which: str = "") -> Score:
     )
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A score minus that of a reference, with the 95 % interval of the difference itself."""
+
+    reference: str
+    value: float
+    low: float | None
+    """None where no interval was recorded."""
+    high: float | None
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse` where the interval leaves 0 out, else `inseparable`, or `unknown`."""
+        if self.low is None or self.high is None:
+            return "unknown"
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "inseparable"
+
+
+def over_untrained(row: Row, lines: Lines) -> Difference | None:
+    """Compare a trained encoder with the untrained one of its line.
+
+    Images are paired (`extra.over`); of results that recorded no pairs only the difference of
+    the two scores is known.
+    """
+    untrained = lines.get(RANDOM)
+    if untrained is None or row["encoder"] in _LAST:
+        return None
+    known = _over(row).get(RANDOM)
+    if known is None:
+        return Difference(RANDOM, float(row["value"]) - float(untrained["value"]), None, None)
+    return _difference(RANDOM, known)
+
+
+def over_floor(row: Row) -> Difference | None:
+    """Compare a score with the best of its floors: the one that it beats by least."""
+    floors = [_difference(name, one) for name, one in _over(row).items() if name != RANDOM]
+    return min(floors, key=lambda one: one.value, default=None)
+
+
+def _over(row: Row) -> Mapping[str, Mapping[str, Any]]:
+    found: Mapping[str, Mapping[str, Any]] = (row.get("extra") or {}).get("over") or {}
+    return found
+
+
+def _difference(name: str, known: Mapping[str, Any]) -> Difference:
+    return Difference(name, float(known["value"]), known.get("ci_low"), known.get("ci_high"))
+
+
 def lines_of(done: Sequence[Row]) -> list[dict[str, Row]]:
     """Group rows that differ in the encoder alone: a line of the score table each."""
     lines: dict[tuple[str, ...], dict[str, Row]] = {}

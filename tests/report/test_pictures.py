@@ -23,9 +23,9 @@ def test_pictures_are_shrunk_and_never_enlarged():
 
 def test_masks_keep_their_classes_and_grey_out_the_rest():
     mask = np.array([[0, 1], [2, 255]], np.uint8)
-    drawn = np.asarray(decoded(pictures.mask_uri(mask, 2, 64)).convert("RGB"))
-    assert tuple(drawn[0, 0]) == pictures.mask_colour(0)
-    assert tuple(drawn[0, 1]) == pictures.mask_colour(1)
+    drawn = np.asarray(decoded(pictures.mask_uri(mask, [(9, 8, 7), (0, 0, 0)], 64)).convert("RGB"))
+    assert tuple(drawn[0, 0]) == (9, 8, 7)
+    assert tuple(drawn[0, 1]) == (0, 0, 0)
     assert tuple(drawn[1, 0]) == tuple(drawn[1, 1]) == (128, 128, 128)
 
 

@@ -24,22 +24,75 @@ def rescored(folders):
     return describe
 
 
-@pytest.mark.parametrize(
-    ("value", "verdict"), [(0.9, "better"), (0.65, "overlap"), (0.725, "overlap"), (0.3, "worse")]
-)
-def test_verdict_compares_intervals(rescored, value, verdict):
-    def change(rows):
-        rows[0].update(value=value, ci_low=value - 0.05, ci_high=value + 0.05)
+def over(low, high, reference="random"):
+    return {reference: {"value": (low + high) / 2, "ci_low": low, "ci_high": high}}
 
-    section = rescored(change)
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.2, "better"), (-0.01, 0.2, "inseparable"), (-0.2, -0.01, "worse")],
+)
+def test_verdict_is_that_of_the_paired_difference(rescored, low, high, verdict):
+    """The two intervals of the fixture overlap in every case."""
+    section = rescored(lambda rows: rows[0]["extra"].update(over=over(low, high)))
     assert section.rows[0].verdict == verdict
     assert section.verdicts[verdict] == 1
+
+
+def test_a_difference_without_pairs_is_a_number_without_a_verdict(rescored):
+    (row,) = rescored().rows
+    assert row.verdict == "unknown"
+    assert (row.gain.value, row.gain.low) == (pytest.approx(0.25), None)
+
+
+def test_the_best_floor_is_the_one_beaten_by_least(rescored):
+    def change(rows):
+        known = over(0.1, 0.2) | over(0.3, 0.5, "none") | over(0.2, 0.3, "image_statistics")
+        rows[0]["extra"]["over"] = known
+
+    (row,) = rescored(change).rows
+    assert row.over_floor["pretrained"].reference == "image_statistics"
+    assert set(row.over_untrained) == {"pretrained"}
+
+
+def count(folders, confusion):
+    for name in ("pretrained", "random"):
+        np.savez(folders.results / f"cells/cell-{name}.npz", confusion=np.array(confusion))
+
+
+@pytest.mark.parametrize(
+    ("confusion", "is_shown"), [([[70, 5], [10, 15]], False), ([[70, 6], [10, 14]], True)]
+)
+def test_aa_stands_beside_oa_where_one_class_holds_most_images(
+    folders, rescored, confusion, is_shown
+):
+    """Of two classes, 1.5 times the even share is three quarters."""
+    count(folders, confusion)
+
+    def change(rows):
+        for row in rows[:2]:
+            row["extra"]["AA"] = {"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}
+
+    (row,) = rescored(change).rows
+    assert bool(row.balanced) == is_shown
+
+
+def test_a_class_that_no_encoder_has_a_score_for_is_empty(rescored):
+    (detail,) = rescored().details
+    assert [(row.name, row.is_empty) for row in detail.classes] == [("lake", False), ("bay", True)]
+
+
+def test_a_floor_that_is_not_of_a_line_has_no_column_in_its_table(rescored):
+    def add(rows):
+        rows.append({**rows[0], "encoder": "none", "protocol": "majority"})
+
+    assert [one.encoders for one in rescored(add).details] == [("pretrained", "random"), ("none",)]
 
 
 def test_encoders_stand_in_one_line(rescored):
     (row,) = rescored().rows
     assert str(row.scores["pretrained"]) == "0.875"
-    assert row.gain == pytest.approx(0.25)
+    assert row.gain.value == pytest.approx(0.25)
 
 
 def test_headline_is_the_score_with_most_test_images(rescored):
@@ -118,7 +171,7 @@ def test_an_encoder_beside_has_its_own_colour_and_column(rescored):
     (row,) = section.rows
     assert set(row.scores) == {"pretrained", "random", "CrossMAE B"}
     assert 'class="dot c1"' in row.drawings["CrossMAE B"]
-    assert dict(row.further)["macro_f1"]["CrossMAE B"].value == 0.5
+    assert dict(section.details[0].further)["macro_f1"]["CrossMAE B"].value == 0.5
 
 
 def test_detectors_show_precision_by_recall_where_the_cell_kept_it(folders, rescored):
