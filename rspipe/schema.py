@@ -70,7 +70,9 @@ class Download(Strict):
     size_bytes: int | None = Field(default=None, ge=0)
     """As published, often rounded: to plan with, while the server's own length is checked."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """As published, 64 hex digits; what does not have it is kept as `NAME.bad`."""
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    """Likewise, 32 hex digits; looked at where there is no SHA-256."""
     unpack: bool = False
     """A zip or tar archive whose content belongs into `unpack_to`."""
     unpack_to: RelativePath = ""
@@ -93,6 +95,7 @@ class DatasetCard(Strict):
     name: str
     """Lower-case letters, digits and underscores; what the tables call the dataset."""
     title: str | None = None
+    """The name as its publisher writes it."""
     aliases: tuple[str, ...] = ()
     """Other names under which the folder is met."""
     layout: str = "auto"
@@ -102,6 +105,7 @@ class DatasetCard(Strict):
     annotations: tuple[AnnotationKind, ...] = ()
     """Kinds of annotation that are published with it."""
     version: str | None = None
+    """In the publisher's words; stands in every row."""
     sources: tuple[str, ...] = ()
     """Where the facts of this card were read: addresses, or github:OWNER/NAME:PATH."""
 
@@ -114,6 +118,7 @@ class DatasetCard(Strict):
     gsd_m: tuple[float, float] | None = None
     """Smallest and largest ground sample distance in metres."""
     bands: tuple[str, ...] | None = None
+    """Names of a raster's bands, in file order: red, green, blue, nir …; null: the file's marks."""
     display_range: tuple[float, float] | None = None
     """Raw values that the publisher shows as black and white, for data that are not 8-bit."""
     platform: Literal["satellite", "aerial", "drone", "mixed"] | None = None
@@ -124,10 +129,13 @@ class DatasetCard(Strict):
     licence: str | None = None
     """SPDX expression, or LicenseRef-…; null where the publisher states none."""
     licence_url: str | None = None
+    """Where the terms stand."""
     licence_note: str | None = None
     """Terms that no SPDX identifier says, or that none is stated."""
     attribution: str | None = None
+    """Whom to name, as the licence asks; stands in every row."""
     redistributable: bool | None = None
+    """Whether its tiles may be passed on; null: nobody knows."""
 
     benchmark_splits: Literal["all"] | tuple[str, ...] = ()
     """Splits that people report scores on: never packed, and no corpus tile may match them."""
@@ -157,12 +165,15 @@ class DatasetCard(Strict):
     size_bytes: int | None = Field(default=None, ge=0)
     """On disk, unpacked."""
     citation: str | None = None
+    """The paper, as one cites it."""
     doi: str | None = None
+    """Of the paper, without an address before it: 10.1109/…"""
     arxiv: str | None = None
     """Number of the paper's preprint, e.g. 2110.08733."""
     shares_imagery_with: tuple[str, ...] = ()
     """Cards of the same imagery and places: pictures of one may occur, or be cut, in the other."""
     known_faults: tuple[str, ...] = ()
+    """What is wrong with the published files, or where sources contradict each other."""
 
     def deciding(self) -> dict[str, Any]:
         """The fields that change what is made of the dataset: the others only describe it.
