@@ -26,6 +26,21 @@ WHOLE = "whole"
 """The one kind of vectors of what is no encoder."""
 
 
+def kinds_of(pooling: str, norm: Norm, has_class_token: bool) -> tuple[str, ...]:
+    """Name the pooled vectors, as `Backbone.vectors` names them, that stand end to end.
+
+    Raises:
+        UnfitEncoder: the class token is asked for, and the encoder has none.
+
+    >>> kinds_of("both", "post", has_class_token=True)
+    ('post/cls', 'post/mean')
+    """
+    wanted = ("cls", "mean") if pooling == "both" else (pooling,)
+    if "cls" in wanted and not has_class_token:
+        raise UnfitEncoder(f"what.pooling={pooling}: it has no class token; use mean")
+    return tuple(f"{norm}/{name}" for name in wanted)
+
+
 @dataclass(frozen=True)
 class FrozenTokens:
     """Features of the images of a benchmark by one encoder; row i belongs to image i."""
@@ -49,11 +64,9 @@ class FrozenTokens:
         """
         if self.kinds == (WHOLE,):
             return np.asarray(self.pooled[images, 0])
-        wanted = ("cls", "mean") if pooling == "both" else (pooling,)
-        if "cls" in wanted and not self.has_class_token:
-            raise UnfitEncoder(f"what.pooling={pooling}: it has no class token; use mean")
+        wanted = kinds_of(pooling, norm, self.has_class_token)
         return np.concatenate(
-            [self.pooled[images, self.kinds.index(f"{norm}/{name}")] for name in wanted], axis=1
+            [self.pooled[images, self.kinds.index(kind)] for kind in wanted], axis=1
         )
 
     @property

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from rspipe.evaluate.frozen.tokens import Norm
+from rspipe.evaluate.frozen.tokens import Norm, kinds_of
 from rspipe.evaluate.robustness.settings import Pgd
 from rspipe.models.backbone import Backbone
 
@@ -37,6 +37,9 @@ class FeatureAttack:
         pooling: `mean`, `cls` or `both`: which vector is moved.
         norm: whether tokens are read before or after the final norm.
         seed: of the noise.
+
+    Raises:
+        UnfitEncoder: the class token is to be moved, and the encoder has none.
     """
 
     def __init__(
@@ -44,8 +47,7 @@ class FeatureAttack:
     ) -> None:
         self.encoder = encoder
         self.settings = settings
-        self.pooling = pooling
-        self.norm = norm
+        self.kinds = kinds_of(pooling, norm, encoder.has_class_token)
         self.seed = seed
 
     def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
@@ -100,12 +102,12 @@ class FeatureAttack:
         return (clean + (moved - clean).clamp(-epsilon, epsilon)).clamp(0, 1)
 
     def _vectors(self, pixels: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 D"]:
-        """Pool as the probes' vectors are pooled."""
-        config = self.encoder.config
-        mean, std = (
-            torch.tensor(values, device=pixels.device).view(1, -1, 1, 1)
-            for values in (config.mean, config.std)
-        )
-        vectors = self.encoder.vectors(self.encoder.tokens((pixels - mean) / std))
-        wanted = ("cls", "mean") if self.pooling == "both" else (self.pooling,)
-        return torch.cat([vectors[f"{self.norm}/{name}"] for name in wanted], dim=1)
+        """Take the path of the features on disk: standardise, encode, pool, and norm.
+
+        So what is moved is what a probe of pooled vectors reads, also of encoders that norm behind
+        pooling. A probe that pools tokens by itself (`efficient`, `attentive`) reads the same
+        tokens, and is attacked through this vector of them.
+        """
+        tokens = self.encoder.tokens(self.encoder.standardise(255 * pixels))
+        vectors = self.encoder.vectors(tokens)
+        return torch.cat([vectors[kind] for kind in self.kinds], dim=1)

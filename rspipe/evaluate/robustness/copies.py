@@ -23,7 +23,7 @@ from rspipe.models.backbone import Backbone
 from rspipe.recipe import fingerprint
 
 # Raised by every change that moves pixels of corrupted images.
-COPIES_VERSION = 1
+COPIES_VERSION = 2
 
 
 @dataclass(frozen=True)
