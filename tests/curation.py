@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,9 +70,12 @@ class Curation:
         )
         return recipe
 
-    def start(self, before: Callable[[], None] | None = None) -> subprocess.Popen:
+    def start(
+        self, before: Callable[[], None] | None = None, overrides: Sequence[str] = ()
+    ) -> subprocess.Popen:
         """Start the command line in a process group of its own; `before` runs in it first."""
-        command = [sys.executable, "-m", "rspipe.cli", "curate", str(self._write_recipe())]
+        recipe = str(self._write_recipe())
+        command = [sys.executable, "-m", "rspipe.cli", "curate", recipe, *overrides]
         log = (self.folder / "log.txt").open("a")
         return subprocess.Popen(
             command,

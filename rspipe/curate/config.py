@@ -266,6 +266,9 @@ class CurateHow(Strict):
     memory_limit_gib: float | None = Field(default=None, ge=0.5)
     """Memory of each local worker, resident; one that comes near it is started anew. Null: an equal
     share of the machine's."""
+    worker_timeout_s: float = Field(default=300, gt=0)
+    """Seconds without any worker after which a stage gives up. On a busy machine one takes a minute
+    to start; raise it where workers wait in a batch system's queue."""
     dashboard: bool = True
     performance_report: bool = False
     """Leave Dask's report of where time went in the stages folder, as performance.html."""

@@ -1,43 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run partitions on a Dask cluster, local or remote. The only file that imports Dask.
+"""Run partitions on a Dask cluster, local or remote.
 
 Workers die: Dask starts them anew and gives their partitions to others. A partition that kills
 every worker that takes it is worked on in child processes, where the file that does it is found.
+Where no worker is left, the stage ends with a message.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
-import dask
 import pyarrow as pa
 import typer
-from distributed import (
-    CancelledError,
-    Client,
-    KilledWorker,
-    LocalCluster,
-    as_completed,
-    get_worker,
-    performance_report,
-)
+from distributed import CancelledError, Client, KilledWorker, get_worker
+from distributed.client import ClosedClientError
 from distributed.comm.core import CommClosedError
 from tqdm import tqdm
 
+from rspipe.curate.cluster import (
+    Lookout,
+    cluster_has_gone,
+    connected,
+    known_workers,
+    reported,
+)
 from rspipe.curate.config import CurateHow
 from rspipe.curate.isolated import run_apart
 from rspipe.curate.receipt import read_receipt
 from rspipe.errors import RspipeError, StageFailed
-from rspipe.io.places import Place, written_whole
+from rspipe.io.places import Place
 from rspipe.io.tables import is_sound_table, write_table
 
 _INFLIGHT_PER_WORKER = 4
 _RETRIES = 2  # of a task that raises: storage may have had a bad moment
-_CONNECT_SECONDS = 10
-_WORKERS_SECONDS = 120
+_GATHER_SECONDS = 10
+"""For a result to come from its worker, before it is seen whether there still is one."""
 _CHECKERS = 16
 
 
@@ -99,8 +100,8 @@ class Engine:
     def __enter__(self) -> "Engine":
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
+    def __exit__(self, *exc: Any) -> None:
+        self._stack.__exit__(*exc)
 
     def run(self, stage: str, tasks: Sequence[Task]) -> None:
         """Do the tasks of a stage whose results are missing.
@@ -115,75 +116,99 @@ class Engine:
         missing = [task for task, is_done in zip(tasks, done, strict=True) if not is_done]
         if not missing:
             return
-        client = self._start()
+        client = self._start(stage)
+        lookout = Lookout(client, self._how, stage)
         with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc=f"  {stage}") as bar:
-            _Crew(client, stage, missing).work(bar)
+            _Crew(client, lookout, stage, missing, bar).work()
         say_stage(stage, f"{len(tasks):,} partitions", started, tasks[0].target.parent)
 
-    def _start(self) -> Client:
+    def _start(self, stage: str) -> Client:
         if self._client is None:
-            self._client = self._stack.enter_context(_dask_client(self._how))
-            self._stack.enter_context(_reported(self._how, self._stages))
-            limit = _memory_limit(self._client)
-            memory = "without a limit" if limit is None else f"{limit / 2**30:.1f} GiB each"
-            workers = len(self._client.nthreads())
+            self._client = self._stack.enter_context(connected(self._how, stage, typer.echo))
+            self._stack.enter_context(reported(self._how, self._stages, typer.echo))
             link = f"; dashboard: {self._client.dashboard_link}" if self._how.dashboard else ""
-            typer.echo(f"  {workers} workers, {memory}{link}")
+            typer.echo(f"  {_describe(known_workers(self._client))}{link}")
         return self._client
+
+
+class _Running(NamedTuple):
+    """A task that Dask has been given."""
+
+    task: Task
+    future: Any
+    apart: bool
+    """Whether it runs in child processes."""
 
 
 class _Crew:
     """The tasks of one stage at work: a few per worker at a time."""
 
-    def __init__(self, client: Client, stage: str, tasks: Sequence[Task]) -> None:
+    def __init__(
+        self, client: Client, lookout: Lookout, stage: str, tasks: Sequence[Task], bar: Any
+    ) -> None:
         self._client = client
+        self._lookout = lookout
         self._stage = stage
-        self._queue = iter(tasks)
-        self._tasks: dict[str, tuple[Task, bool]] = {}
-        """By key: the task, and whether it runs apart."""
+        self._waiting = list(reversed(tasks))
+        self._bar = bar
+        self._running: dict[str, _Running] = {}
+        self._ended: SimpleQueue[Any] = SimpleQueue()
+        """Futures that have ended, well or badly."""
         self._seen = False
 
-    def work(self, bar: Any) -> None:
+    def work(self) -> None:
         """Do all tasks; the first that cannot be done stops the stage."""
-        inflight = max(1, len(self._client.nthreads())) * _INFLIGHT_PER_WORKER
-        first = [task for _, task in zip(range(inflight), self._queue, strict=False)]
-        running = as_completed([self._submit(task) for task in first])
-        for future in running:
-            if not self._is_done(future):
-                task, _ = self._tasks[future.key]
-                bar.write(
-                    f"  {task.name} killed its workers: it is narrowed down in child processes"
-                )
-                running.add(self._submit(task, apart=True))
+        while self._waiting or self._running:
+            self._lookout.look(self._bar.write)
+            self._hand_out()
+            try:
+                future = self._ended.get(timeout=self._lookout.glance_s)
+            except Empty:
                 continue
-            bar.update()
-            for task in _next(self._queue):
-                running.add(self._submit(task))
+            self._take_back(self._running.pop(future.key))
 
-    def _submit(self, task: Task, *, apart: bool = False) -> Any:
+    def _hand_out(self) -> None:
+        """Give Dask tasks, as many as the workers that are there now have to hand."""
+        limit = max(1, self._lookout.workers) * _INFLIGHT_PER_WORKER
+        while self._waiting and len(self._running) < limit:
+            self._submit(self._waiting.pop())
+
+    def _submit(self, task: Task, *, apart: bool = False) -> None:
         # Keys name the target, so the dashboard shows what runs; never a cached result.
         key = f"{self._stage}{'-apart' if apart else ''}-{task.name}"
-        self._tasks[key] = task, apart
         work = _run_apart if apart else _run
-        return self._client.submit(work, task, key=key, pure=False, retries=_RETRIES)
-
-    def _is_done(self, future: Any) -> bool:
-        """Look at a future that has ended; False if its task has to run apart."""
-        task, apart = self._tasks[future.key]
         try:
-            problem = future.result()
+            future = self._client.submit(work, task, key=key, pure=False, retries=_RETRIES)
+        except ClosedClientError as error:
+            raise cluster_has_gone(self._stage) from error
+        self._running[key] = _Running(task, future, apart)
+        future.add_done_callback(self._ended.put)
+
+    def _take_back(self, done: _Running) -> None:
+        """Look at what has ended; what nobody could do whole runs apart."""
+        if self._is_done(done):
+            self._bar.update()
+            return
+        name = done.task.name
+        self._bar.write(f"  {name} killed its workers: it is narrowed down in child processes")
+        self._submit(done.task, apart=True)
+
+    def _is_done(self, done: _Running) -> bool:
+        """Tell whether a task is done; False if it has to run apart."""
+        task = done.task
+        try:
+            problem = self._result(done.future)
         except KilledWorker as error:
-            if task.is_divisible and not apart:
+            if task.is_divisible and not done.apart:
                 return False
             raise StageFailed(
                 f"{self._stage}: {task.target} killed every worker that took it: give them more "
                 "memory (how.memory_limit_gib, with fewer how.workers) and run again"
             ) from error
-        except (CancelledError, CommClosedError, TimeoutError) as error:
-            raise StageFailed(
-                f"{self._stage}: the Dask cluster has gone: start it and run again; "
-                "what is done stays"
-            ) from error
+        except (CancelledError, CommClosedError) as error:
+            raise cluster_has_gone(self._stage) from error
+        except StageFailed:
+            raise
         except Exception as error:
             error.add_note(f"rspipe: stage {self._stage}, while {task.target} was made")
             raise
@@ -191,6 +216,23 @@ class _Crew:
             raise problem
         self._see(task)
         return True
+
+    def _result(self, future: Any) -> RspipeError | None:
+        """Fetch what a task returned: nothing, most often, which nobody need fetch.
+
+        Dask does the task again where the worker that has the result is lost.
+        """
+        if future.status == "finished" and future.type is type(None):
+            return None
+        while True:
+            try:
+                problem: RspipeError | None = future.result(timeout=_GATHER_SECONDS)
+            except TimeoutError:
+                if future.status == "error":
+                    raise  # the task's own
+                self._lookout.look(self._bar.write)
+            else:
+                return problem
 
     def _see(self, task: Task) -> None:
         if not self._seen and not task.target.exists():
@@ -225,112 +267,7 @@ def _run_apart(task: Task) -> RspipeError | None:
     return None
 
 
-def _next(queue: Iterator[Task]) -> list[Task]:
-    task = next(queue, None)
-    return [] if task is None else [task]
-
-
-def _memory_limit(client: Client) -> int | None:
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+def _describe(workers: Sequence[dict[str, Any]]) -> str:
     limits = [worker["memory_limit"] for worker in workers]
-    return min(limits) if limits and all(limits) else None
-
-
-@contextmanager
-def _reported(how: CurateHow, stages: Place) -> Iterator[None]:
-    """Leave Dask's own report of where time went in the stages folder, if one is wanted."""
-    if not how.performance_report:
-        yield
-        return
-    target = stages / "performance.html"
-    with written_whole(target) as partial, performance_report(filename=str(partial)):
-        yield
-    typer.echo(f"  performance report → {target}")
-
-
-@contextmanager
-def _dask_client(how: CurateHow) -> Iterator[Client]:
-    """Connect to the recipe's scheduler, or start local workers: spawned, one thread each.
-
-    GDAL handles are not thread-safe, and a fork after its drivers are registered can deadlock.
-    """
-    if how.scheduler is not None:
-        with _connected(how.scheduler) as client:
-            yield client
-        return
-    settings = {
-        "distributed.worker.multiprocessing-method": "spawn",
-        "distributed.worker.daemon": True,
-        "distributed.worker.preload": ["rspipe.curate.deaf"],
-        "distributed.scheduler.allowed-failures": 2,
-    }
-    limit = "auto" if how.memory_limit_gib is None else f"{how.memory_limit_gib}GiB"
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=how.workers or None,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=limit,
-            dashboard_address=":0",
-            scheduler_kwargs={"dashboard": how.dashboard},
-            silence_logs=40,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[Client]:
-    """Connect to a scheduler that somebody else started, and wait for its workers.
-
-    Raises:
-        StageFailed: there is no scheduler, it has no worker, or workers of another version.
-    """
-    try:
-        client = Client(address, timeout=_CONNECT_SECONDS)
-    except (OSError, TimeoutError) as error:
-        raise StageFailed(f"how.scheduler={address}: no Dask scheduler answers there") from error
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=_WORKERS_SECONDS)
-        except TimeoutError as error:
-            raise StageFailed(
-                f"how.scheduler={address}: no worker came in {_WORKERS_SECONDS} s; "
-                f"start some with `dask worker {address} --nthreads 1`"
-            ) from error
-        _check_code(client)
-        yield client
-
-
-def _check_code(client: Client) -> None:
-    """Make sure that workers do what this process would.
-
-    Raises:
-        StageFailed: a worker has other code.
-    """
-
-    def code() -> str:
-        # Inside, so that it is sent as it is and not looked up in the worker's own rspipe.
-        import hashlib
-        from pathlib import Path
-
-        import numpy as np
-        import pyarrow as pa
-
-        import rspipe
-
-        digest = hashlib.sha256()
-        for file in sorted(Path(rspipe.__file__).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
-        made_of = f"rspipe {rspipe.__version__} ({digest.hexdigest()[:12]})"
-        return f"{made_of}, pyarrow {pa.__version__}, numpy {np.__version__}"
-
-    ours = code()
-    for worker, theirs in client.run(code).items():
-        if theirs != ours:
-            raise StageFailed(
-                f"worker {worker} has {theirs}, this process {ours}: what it makes would differ; "
-                "install the same everywhere"
-            )
+    memory = f"{min(limits) / 2**30:.1f} GiB each" if limits and all(limits) else "without a limit"
+    return f"{len(workers)} {'worker' if len(workers) == 1 else 'workers'}, {memory}"

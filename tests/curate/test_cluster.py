@@ -9,10 +9,14 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import rspipe
+from rspipe.curate import cluster as cluster_module
+from rspipe.curate.cluster import Lookout
+from rspipe.curate.config import CurateHow
 from rspipe.curate.runner import curate
 from rspipe.errors import StageFailed
 from tests.curation import digests
@@ -104,6 +108,99 @@ def test_a_cluster_that_goes_away_is_named_and_another_one_goes_on(cluster, tiny
     cluster.stop()
     curate(disturbed.recipe(f"how.scheduler={cluster.start()}"))
     assert digests(disturbed) == digests(tiny)
+
+
+def test_a_scheduler_without_workers_is_waited_for_no_longer_than_the_recipe_says(
+    cluster, tiny, tmp_path
+):
+    overrides = f"how.scheduler={cluster.start(workers=0)}", "how.worker_timeout_s=1"
+    recipe = replace(tiny, folder=tmp_path / "c").recipe(*overrides)
+    said = (
+        r"ingest: for 1 s \(how.worker_timeout_s\) no Dask worker .*`dask worker tcp://.*run again"
+    )
+    with pytest.raises(StageFailed, match=said):
+        curate(recipe)
+
+
+class FakeClient:
+    """A client of a scheduler that says what a test wants of its workers."""
+
+    status = "running"
+    scheduler = SimpleNamespace(identity=None)
+
+    def __init__(self, *workers, fails=False):
+        self.workers, self.fails = workers, fails
+
+    def sync(self, _function, **_limits):
+        if self.fails:
+            raise TimeoutError
+        return {"workers": dict(enumerate(self.workers))}
+
+
+def worker(status, executing=0):
+    return {"status": status, "metrics": {"task_counts": {"executing": executing}}}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(s=0.0)
+    monkeypatch.setattr(
+        cluster_module, "time", SimpleNamespace(monotonic=lambda: clock.s, sleep=time.sleep)
+    )
+    return clock
+
+
+def look_for(seconds, lookout, clock):
+    """Look again and again; returns what was said."""
+    said, end = [], clock.s + seconds
+    while clock.s < end:
+        clock.s += 1
+        lookout.look(said.append)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("client", "lack"),
+    [
+        (FakeClient(), "no Dask worker was there"),
+        (FakeClient(worker("paused"), worker("paused")), "none of 2 Dask workers took work"),
+        (FakeClient(fails=True), "the Dask scheduler did not answer"),
+    ],
+)
+def test_a_lack_of_workers_is_said_and_then_ends_the_stage(client, lack, clock):
+    lookout = Lookout(client, CurateHow(worker_timeout_s=60), "slice")
+    (said,) = look_for(50, lookout, clock)
+    assert lack in said
+    with pytest.raises(StageFailed, match=f"slice: for 60 s .*{lack}"):
+        look_for(20, lookout, clock)
+
+
+@pytest.mark.parametrize("use", [worker("running"), worker("paused", executing=1)])
+def test_a_worker_that_takes_work_or_is_busy_is_waited_for_however_long(use, clock):
+    client = FakeClient(use, worker("paused"))
+    lookout = Lookout(client, CurateHow(worker_timeout_s=60), "slice")
+    assert look_for(600, lookout, clock) == []
+    assert lookout.workers == 1
+
+
+def test_a_worker_that_comes_back_in_time_starts_the_wait_anew(clock):
+    client = FakeClient()
+    lookout = Lookout(client, CurateHow(worker_timeout_s=60), "slice")
+    for _ in range(3):
+        client.workers = ()
+        assert len(look_for(50, lookout, clock)) == 1
+        client.workers = (worker("running"),)
+        assert look_for(20, lookout, clock) == []
+
+
+def test_a_driver_that_looked_away_for_long_gives_workers_their_time(clock):
+    client = FakeClient(worker("running"))
+    lookout = Lookout(client, CurateHow(worker_timeout_s=60), "slice")
+    lookout.look(print)
+    client.workers = ()
+    clock.s += 1000
+    lookout.look(print)
+    assert lookout.workers == 0
 
 
 def test_a_wrong_address_is_named(tiny, tmp_path):

@@ -51,6 +51,26 @@ def test_a_killed_worker_costs_nothing_but_time(tiny, disturbed):
     assert digests(disturbed) == digests(tiny)
 
 
+def test_workers_that_die_without_successors_are_waited_for_no_longer_than_the_recipe_says(
+    tiny, disturbed, tmp_path
+):
+    barren = tmp_path / "barren"
+    fault = {"FAULT": f"barren:{barren}", "PYTHONPATH": str(FAULTS)}
+    driver = replace(disturbed, env=fault).start(overrides=["how.worker_timeout_s=2"])
+    disturbed.wait_for(driver, lambda: parts(disturbed, "ingest") >= 2)
+    barren.touch()
+    (worker,) = workers_of(driver)
+    worker.kill()
+    assert driver.wait(timeout=60) == 4, disturbed.log
+    (said,) = [line for line in disturbed.log.splitlines() if line.startswith("error: ")]
+    assert "ingest: for 2 s (how.worker_timeout_s) no Dask worker was there" in said
+    assert "run again" in said
+    assert parts(disturbed, "ingest") >= 2
+    barren.unlink()
+    disturbed.run()
+    assert digests(disturbed) == digests(tiny)
+
+
 def test_a_file_that_kills_its_worker_becomes_a_row_and_takes_no_other_with_it(
     tiny, disturbed, tiny_native
 ):

@@ -2,6 +2,7 @@
 """Faults for worker processes: on PYTHONPATH, every Python that starts there runs this file.
 
 FAULT=kill:NAME kills the process that reads a file of that name, each time.
+FAULT=barren:PATH lets no worker start while there is a file PATH.
 """
 
 import os
@@ -9,6 +10,7 @@ import signal
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 KIND, _, NAME = os.environ.get("FAULT", "").partition(":")
 
@@ -42,5 +44,7 @@ def _arm(storage):
     storage.read_bytes = deadly
 
 
+if KIND == "barren" and Path(NAME).exists() and "spawn_main" in " ".join(sys.orig_argv):
+    os._exit(1)
 if KIND == "kill":
     sys.meta_path.insert(0, _Patch())
