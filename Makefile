@@ -104,7 +104,8 @@ bench-loader: $(READY) ## Decoded and augmented images per second and core, besi
 bench-pretrain: $(READY) ## MAE, CrossMAE, SelectiveMAE for ViT-S/B/L: images/s, MACs, memory
 	$(RUN)python -m tests.benchmarks.bench_pretrain $(ARGS)
 
-docs: $(READY) ## The documentation as a site in site/; a broken link is an error
+docs: $(READY) ## The documentation as a site in site/, with the notebooks as run on the demo
+	$(RUN)python -m docs.notebook_pages
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict --quiet
 	@echo "open site/index.html; its search needs a server: make docs-serve"
 

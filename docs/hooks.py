@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the site needs beyond docs/: the recipes' pages and the changelog, and links that fit.
+"""What the site needs beyond docs/: recipes' pages, changelog, notebooks, and links that fit.
 
 Pages link to each other as they lie in the repository, so that they work there, too. A link to a
 page of the site is bent to where the page stands on it; one to another file of the repository
@@ -10,9 +10,11 @@ import posixpath
 import re
 from pathlib import Path
 
+import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebook_pages import NOTEBOOKS, page, ran
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = ("pipelines/*/README.md", "CHANGELOG.md")
@@ -23,11 +25,15 @@ LINK = re.compile(
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that lie outside docs/."""
+    """Add the pages that lie outside docs/, and the notebooks."""
     for pattern in OUTSIDE:
         for path in sorted(ROOT.glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
             files.append(File.generated(config, name, abs_src_path=str(path)))
+    for path in NOTEBOOKS:
+        text, pictures = page(ran(path) or nbformat.read(path, as_version=4), path.stem)
+        for name, content in {f"{path.stem}.md": text, **pictures}.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
     return files
 
 
@@ -54,9 +60,15 @@ def page_of(path: str) -> str:
     """Name of a repository's file or folder on the site."""
     if (ROOT / path).is_dir():
         path = posixpath.join(path, "README.md")
+    if path.endswith(".ipynb"):
+        path = path.removesuffix("ipynb") + "md"
     return path.removeprefix("docs/")
 
 
 def is_outside(page: str) -> bool:
     """Whether a page of the site lies outside docs/."""
-    return any(Path(page).match(pattern) for pattern in OUTSIDE) and (ROOT / page).exists()
+    patterns = (*OUTSIDE, "notebooks/*")
+    return (
+        any(Path(page).match(pattern) for pattern in patterns)
+        and not (ROOT / "docs" / page).exists()
+    )

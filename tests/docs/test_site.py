@@ -31,6 +31,8 @@ def test_every_page_is_on_the_site(site):
             continue
         name = page.removeprefix("docs/").removesuffix(".md")
         assert re.sub(r"README$", "index", name) in on_site, page
+    for notebook in ROOT.glob("notebooks/*.ipynb"):
+        assert f"notebooks/{notebook.stem}" in on_site, notebook
 
 
 def test_nothing_is_fetched_to_read_it(site):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Slurm script of docs/gpus-and-clusters.md does at signals; Slurm is played by stand-ins."""
+"""Signals and the Slurm script of docs/gpus-and-clusters.md; Slurm is played by stand-ins."""
 
 import os
 import re
