@@ -32,6 +32,7 @@ def test_no_name_on_the_page_is_of_a_file_that_has_gone():
         path.name for path in PACKAGE.rglob("*/") if path.is_dir()
     }
     beside = {path.name for root in (".", "pipelines", "tests") for path in Path(root).iterdir()}
+    beside |= {path.stem for path in Path("docs").glob("*.py")}
     assert sorted(NAMED - there - beside) == []
 
 
