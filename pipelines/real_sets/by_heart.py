@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Eight real pictures to learn by heart: `python -m pipelines.real_sets.by_heart REAL OUT`.
+"""Eight real pictures to learn by heart.
 
 A detector that cannot learn eight pictures has a fault, whatever it scores on a test split. The
 pictures are windows of eight training images of HIT-UAV, evenly from its list, each where (on a
@@ -7,9 +7,7 @@ grid) most objects lie. Every one stands in the set twice, once to train and onc
 that an ordinary evaluation (`by_heart.yaml`) tells whether it was learned.
 """
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,17 +126,3 @@ def to_coco(windows: list[Window], classes: tuple[str, ...]) -> dict[str, Any]:
         )
     categories = [{"id": k, "name": name} for k, name in enumerate(classes, start=1)]
     return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="pipelines.real_sets.by_heart", description=__doc__)
-    parser.add_argument("real", type=Path, help="folder of the real data sets")
-    parser.add_argument("out", type=Path, help="folder that holds data sets in native layouts")
-    chosen = parser.parse_args(arguments)
-    make_pictures(chosen.real, chosen.out)
-    sys.stdout.write(f"{chosen.out / NAME}: {PICTURES} windows of {WINDOW_PX} px, twice\n")
-
-
-if __name__ == "__main__":
-    main()

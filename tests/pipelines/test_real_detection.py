@@ -2,7 +2,6 @@
 """The detection recipes of pipelines/real_sets run end to end on a few real pictures."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 from PIL import Image
 
 from pipelines.real_sets.by_heart import NAME as BY_HEART
-from pipelines.real_sets.by_heart import PICTURES, WINDOW_PX, make_pictures
-from pipelines.real_sets.ship_tiles import NAME, PLACES, TILE_PX, make_tiles
+from pipelines.real_sets.by_heart import PICTURES, WINDOW_PX
+from pipelines.real_sets.detection_data import make_detection_data
+from pipelines.real_sets.ship_tiles import NAME, PLACES, TILE_PX
 from rspipe.catalog import card_for
 from rspipe.evaluate.base import EvalResult
 from rspipe.evaluate.benchmarks import list_benchmark
@@ -46,17 +46,22 @@ def judged(recipe, data, tmp_path, *overrides):
     return {(row.protocol, row.encoder): row for row in rows}
 
 
-def test_thermal_pictures(real_data, tmp_path):
-    source, folder = real_data / "hit_uav/rotate_xml", tmp_path / "data/hit_uav"
-    (folder / "ImageSets/Main").mkdir(parents=True)
-    for split in ("train", "test"):
-        names = (source / f"ImageSets/Main/{split}.txt").read_text().split()[:PER_SPLIT]
-        (folder / f"ImageSets/Main/{split}.txt").write_text("\n".join(names))
-        for name in names:
-            for path in (f"JPEGImages/{name}.jpg", f"Annotations/{name}.xml"):
-                (folder / path).parent.mkdir(exist_ok=True)
-                shutil.copyfile(source / path, folder / path)
-    rows = judged("detect_hit_uav.yaml", tmp_path / "data", tmp_path)
+@pytest.fixture(scope="module")
+def data(real_data, tmp_path_factory) -> Path:
+    """All sets that detectors are judged on; tests only read them."""
+    folder = tmp_path_factory.mktemp("detection")
+    make_detection_data(real_data, folder)
+    return folder
+
+
+def listed(data, name, **what):
+    return list_benchmark(data / name, card_for(data / name), What(**what))
+
+
+def test_thermal_pictures(data, tmp_path):
+    (fold,) = listed(data, "hit_uav").folds
+    assert (len(fold.train), len(fold.test)) == (84, 33)
+    rows = judged("detect_hit_uav.yaml", data, tmp_path, f"what.max_images={PER_SPLIT}")
     protocols = {"faster_rcnn", "oriented_rcnn"}
     assert set(rows) == {(p, e) for p in protocols for e in ("pretrained", "random")} | {
         ("blobs", "none"),
@@ -64,10 +69,8 @@ def test_thermal_pictures(real_data, tmp_path):
     }
 
 
-def test_tiles_of_ports(real_data, tmp_path):
-    make_tiles(real_data, tmp_path / "data")
-    card = card_for(tmp_path / "data" / NAME)
-    tiles = list_benchmark(tmp_path / "data" / NAME, card, What())
+def test_tiles_of_ports(data, tmp_path):
+    tiles = listed(data, NAME)
     ships = {
         s: [b for r in tiles.records if r.split == s for b in r.annotation.boxes]
         for s in ("train", "test")
@@ -75,29 +78,25 @@ def test_tiles_of_ports(real_data, tmp_path):
     assert {split: len(boxes) for split, boxes in ships.items()} == {"train": 27, "test": 19}
     # Put together, the tiles are the scene.
     tested = [r.source_path for r in tiles.records if r.split == "test"]
-    pixels = sum(np.prod(Image.open(tmp_path / "data" / NAME / p).size) for p in tested)
+    pixels = sum(np.prod(Image.open(data / NAME / p).size) for p in tested)
     assert pixels == 747 * 1226
     for record in tiles.records:
         for box in record.annotation.boxes:
             assert 0 <= box.x0 < box.x1 <= TILE_PX and 0 <= box.y0 < box.y1 <= TILE_PX
-    judged("detect_ships.yaml", tmp_path / "data", tmp_path)
+    judged("detect_ships.yaml", data, tmp_path, f"what.max_images={PER_SPLIT}", "what.folds=2")
 
 
-def test_tiles_dealt_to_folds_are_each_scored_once(real_data, tmp_path):
-    make_tiles(real_data, tmp_path / "data")
-    card = card_for(tmp_path / "data" / PLACES)
-    tiles = list_benchmark(tmp_path / "data" / PLACES, card, What(folds=3))
+def test_tiles_dealt_to_folds_are_each_scored_once(data):
+    tiles = listed(data, PLACES, folds=3)
     assert sorted(tiles.tested) == list(range(84))
     assert all(len(np.intersect1d(fold.train, fold.test)) == 0 for fold in tiles.folds)
     assert sum(len(record.annotation.boxes) for record in tiles.records) == 46
 
 
-def test_pictures_to_learn_by_heart_stand_in_both_parts(real_data, tmp_path):
-    make_pictures(real_data, tmp_path / "data")
-    folder = tmp_path / "data" / BY_HEART
-    listed = list_benchmark(folder, card_for(folder), What())
+def test_pictures_to_learn_by_heart_stand_in_both_parts(data, tmp_path):
+    folder, pictures = data / BY_HEART, listed(data, BY_HEART)
     train, test = (
-        [listed.records[i] for i in part] for part in (listed.folds[0].train, listed.tested)
+        [pictures.records[i] for i in part] for part in (pictures.folds[0].train, pictures.tested)
     )
     assert len(train) == len(test) == PICTURES
     for one, other in zip(train, test, strict=True):
@@ -109,7 +108,7 @@ def test_pictures_to_learn_by_heart_stand_in_both_parts(real_data, tmp_path):
     middles = np.array([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in boxes])
     assert ((middles >= 0) & (middles < WINDOW_PX)).all()
     recipe = ("what.plain_detr.epochs=1", "what.plain_detr.img_px=48")
-    rows = judged("by_heart.yaml", tmp_path / "data", tmp_path, *recipe)
+    rows = judged("by_heart.yaml", data, tmp_path, *recipe)
     assert {name for name, _ in rows} == {"faster_rcnn", "plain_detr", "oriented_rcnn"}
     # People are warm: the picture and its boxes are of one place.
     person = next(b for b in train[1].annotation.boxes if b.label == "Person")
