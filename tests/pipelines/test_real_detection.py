@@ -83,7 +83,7 @@ def test_tiles_of_ports(data, tmp_path):
     for record in tiles.records:
         for box in record.annotation.boxes:
             assert 0 <= box.x0 < box.x1 <= TILE_PX and 0 <= box.y0 < box.y1 <= TILE_PX
-    judged("detect_ships.yaml", data, tmp_path, f"what.max_images={PER_SPLIT}", "what.folds=2")
+    judged("detect_ships.yaml", data, tmp_path, f"benchmarks=[{NAME}]")
 
 
 def test_tiles_dealt_to_folds_are_each_scored_once(data):
