@@ -15,13 +15,9 @@ from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe
 from rspipe.evaluate.config import How as EvaluateHow
 from rspipe.evaluate.encoders import Judged
-from rspipe.evaluate.runner import (
-    PRETRAINED,
-    check_protocols,
-    judge,
-    load_encoders,
-    pick_device,
-)
+from rspipe.evaluate.lineup import PRETRAINED, load_encoders
+from rspipe.evaluate.planning import check_protocols
+from rspipe.evaluate.runner import judge, pick_device
 from rspipe.evaluate.splits import Fold, hash_order, stratified_share
 from rspipe.recipe import fingerprint
 

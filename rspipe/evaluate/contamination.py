@@ -18,6 +18,7 @@ from pyarrow import dataset
 from rspipe.corpus.format import HITS, MANIFEST, ledger_paths
 from rspipe.corpus.pairs import FILES, PAIRS
 from rspipe.errors import RecipeError
+from rspipe.evaluate.config import EvalRecipe
 from rspipe.io.tables import read_json
 
 KINDS = ("bytes", "pixels", "near", "footprint")
@@ -158,6 +159,16 @@ def corpus_of_run(run: Path) -> str | None:
         return None
     now = read_json(Path(corpus) / MANIFEST).get("fingerprint")
     return str(corpus) if now == said.get("corpus_fingerprint") else None
+
+
+def contamination_sources(recipe: EvalRecipe) -> tuple[str, ...]:
+    """Name the audits and corpora that tell which test images the encoder may have seen."""
+    if recipe.contamination == "none":
+        return ()
+    if recipe.contamination == "auto":
+        corpus = corpus_of_run(Path(recipe.encoder))
+        return (corpus,) if corpus is not None else ()
+    return tuple(recipe.contamination)
 
 
 def _open(folder: Path) -> _Audit | _Curated:

@@ -10,15 +10,11 @@ import torch
 from rspipe.evaluate.benchmarks import Benchmark, Skipped, find_benchmarks
 from rspipe.evaluate.cells import CellStore
 from rspipe.evaluate.config import EvalRecipe
-from rspipe.evaluate.contamination import Contamination
+from rspipe.evaluate.contamination import Contamination, contamination_sources
 from rspipe.evaluate.encoders import Judged
-from rspipe.evaluate.runner import (
-    check_protocols,
-    contamination_sources,
-    load_encoders,
-    pick_device,
-    plan_cells,
-)
+from rspipe.evaluate.lineup import load_encoders
+from rspipe.evaluate.planning import check_protocols, plan_cells
+from rspipe.evaluate.runner import pick_device
 from rspipe.models.backbone import Backbone
 from rspipe.preview import Part, Preview
 

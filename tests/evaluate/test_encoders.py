@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from rspipe.errors import RecipeError, WeightsError
 from rspipe.evaluate.encoders import ImageStatistics, of_memory, open_encoder
-from rspipe.evaluate.runner import evaluate, load_encoders
+from rspipe.evaluate.lineup import load_encoders
+from rspipe.evaluate.runner import evaluate
 from rspipe.models.encoder import Encoder
 from rspipe.models.hub import export_to_hub
 from rspipe.models.origin import Origin

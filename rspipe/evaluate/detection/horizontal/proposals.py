@@ -12,7 +12,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
 from rspipe.evaluate.detection.boxes.anchors import TrueStrideAnchors
 from rspipe.evaluate.detection.boxes.assignment import NOTHING, UNDECIDED, assign
-from rspipe.evaluate.detection.horizontal.settings import ProposalSettings
+from rspipe.evaluate.detection.horizontal.settings import HorizontalProposalSettings
 
 
 class BestIfEnough(Matcher):  # type: ignore[misc]
@@ -24,7 +24,7 @@ class BestIfEnough(Matcher):  # type: ignore[misc]
     BELOW_LOW_THRESHOLD = NOTHING
     BETWEEN_THRESHOLDS = UNDECIDED
 
-    def __init__(self, settings: ProposalSettings) -> None:
+    def __init__(self, settings: HorizontalProposalSettings) -> None:
         super().__init__(settings.positive_iou, settings.negative_iou)
         self.least_best_iou = settings.least_best_iou
 
@@ -54,7 +54,7 @@ class Proposals(RegionProposalNetwork):  # type: ignore[misc]
     """
 
     def __init__(
-        self, width: int, strides_px: Mapping[str, float], settings: ProposalSettings
+        self, width: int, strides_px: Mapping[str, float], settings: HorizontalProposalSettings
     ) -> None:
         super().__init__(
             TrueStrideAnchors(

@@ -12,7 +12,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import roi_align
 from torchvision.ops.boxes import box_area
 
-from rspipe.evaluate.detection.horizontal.settings import RegionSettings
+from rspipe.evaluate.detection.tuning.two_stage import RegionSettings
 from rspipe.evaluate.tuning.pyramid import level_of
 
 _STDS = (0.1, 0.1, 0.2, 0.2)

@@ -6,48 +6,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rspipe.evaluate.detection.tuning.settings import Count, DetectorTuning, Positive, Share
+from rspipe.evaluate.detection.tuning.two_stage import ProposalSettings, RegionSettings
 from rspipe.recipe import Strict
 
 
-class ProposalSettings(Strict):
-    """First stage of Faster R-CNN: which anchors learn, which boxes go on."""
+class HorizontalProposalSettings(ProposalSettings):
+    """First stage of Faster R-CNN."""
 
-    anchor_scale: Positive = 8.0
-    """Side of a square anchor, in strides of its level."""
-    anchor_ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)
-    """Heights over widths; all anchors of a level have one area."""
-    positive_iou: Share = 0.7
-    negative_iou: Share = 0.3
-    least_best_iou: Share = 0.3
-    """An object's best anchors learn it too, if they overlap it so much."""
-    samples: Count = 256
-    """Anchors per image that learn."""
-    positive_share: Share = 0.5
-    """At most so many of them on objects."""
     before_nms: Count = 2000
     """Best boxes of each level, in training."""
     before_nms_at_test: Count = 1000
-    nms_iou: Share = 0.7
-    kept: Count = 1000
-    """Boxes per image that go on."""
-
-
-class RegionSettings(Strict):
-    """Second stage of Faster R-CNN: what the boxes of the first are and where exactly."""
-
-    bins: Count = 7
-    """Cells of the pooled features, down and across."""
-    hidden: Count = 1024
-    """Width of the two linear layers."""
-    positive_iou: Share = 0.5
-    samples: Count = 512
-    """Boxes per image that learn."""
-    positive_share: Share = 0.25
-    score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    nms_iou: Share = 0.5
-    """Within a class."""
-    kept: Count = 100
-    """Detections per image, all classes together."""
 
 
 class FasterRCNNSettings(Strict):
@@ -59,7 +27,7 @@ class FasterRCNNSettings(Strict):
     without FPN."""
     width: Count = 256
     """Channels of every level."""
-    proposals: ProposalSettings = ProposalSettings()
+    proposals: HorizontalProposalSettings = HorizontalProposalSettings()
     regions: RegionSettings = RegionSettings()
 
 

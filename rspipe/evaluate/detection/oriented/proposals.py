@@ -14,7 +14,7 @@ from rspipe.evaluate.detection.boxes.anchors import TrueStrideAnchors
 from rspipe.evaluate.detection.boxes.assignment import UNDECIDED, assign, draw
 from rspipe.evaluate.detection.boxes.corners import hulls
 from rspipe.evaluate.detection.oriented.coders import decode_midpoints, encode_midpoints
-from rspipe.evaluate.detection.oriented.settings import ProposalSettings
+from rspipe.evaluate.detection.oriented.settings import OrientedProposalSettings
 
 _BETA = 1 / 9
 """Where the smooth L1 loss turns from square to linear."""
@@ -40,7 +40,7 @@ class OrientedProposals(nn.Module):
     """
 
     def __init__(
-        self, width: int, strides_px: Mapping[str, float], settings: ProposalSettings
+        self, width: int, strides_px: Mapping[str, float], settings: OrientedProposalSettings
     ) -> None:
         super().__init__()
         self.settings = settings

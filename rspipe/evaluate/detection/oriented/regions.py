@@ -13,7 +13,7 @@ from rspipe.evaluate.detection.boxes.overlap import rotated_iou
 from rspipe.evaluate.detection.boxes.roi_align import rotated_roi_align
 from rspipe.evaluate.detection.boxes.suppression import rotated_nms
 from rspipe.evaluate.detection.oriented.coders import decode_deltas, encode_deltas
-from rspipe.evaluate.detection.oriented.settings import RegionSettings
+from rspipe.evaluate.detection.oriented.settings import OrientedRegionSettings
 from rspipe.evaluate.detection.tuning.objects import Found, Objects
 from rspipe.evaluate.tuning.pyramid import level_of
 
@@ -56,7 +56,11 @@ class OrientedRegions(nn.Module):
     """Rotated RoIAlign, two linear layers, classes and one box for all classes."""
 
     def __init__(
-        self, width: int, strides_px: Mapping[str, float], n_classes: int, settings: RegionSettings
+        self,
+        width: int,
+        strides_px: Mapping[str, float],
+        n_classes: int,
+        settings: OrientedRegionSettings,
     ) -> None:
         super().__init__()
         self.settings = settings

@@ -6,18 +6,18 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from rspipe.evaluate.detection.horizontal.proposals import BestIfEnough, Proposals
-from rspipe.evaluate.detection.horizontal.settings import ProposalSettings
+from rspipe.evaluate.detection.horizontal.settings import HorizontalProposalSettings
 from rspipe.models.encoder import seeded
 
 
 def test_best_anchors_learn_only_from_an_overlap_of_three_tenths_on():
     overlaps = torch.tensor([[0.1, 0.29, 0.0, 0.0], [0.0, 0.0, 0.5, 0.31], [0.71, 0.2, 0.0, 0.2]])
-    owner = BestIfEnough(ProposalSettings())(overlaps)
+    owner = BestIfEnough(HorizontalProposalSettings())(overlaps)
     assert owner.tolist() == [2, -1, 1, -2]
 
 
 def stage(**said):
-    return Proposals(4, {"0": 4.0}, ProposalSettings(**said)).train()
+    return Proposals(4, {"0": 4.0}, HorizontalProposalSettings(**said)).train()
 
 
 def test_box_loss_is_l1_over_the_number_drawn():
@@ -30,7 +30,7 @@ def test_box_loss_is_l1_over_the_number_drawn():
 
 def test_where_rounding_and_strides_agree_proposals_are_torchvision_s():
     strides = {"0": 4.0, "1": 8.0}
-    settings = ProposalSettings(anchor_ratios=(1.0,), before_nms_at_test=40, kept=30)
+    settings = HorizontalProposalSettings(anchor_ratios=(1.0,), before_nms_at_test=40, kept=30)
     with seeded(0):
         ours = Proposals(6, strides, settings).eval()
     theirs = RegionProposalNetwork(

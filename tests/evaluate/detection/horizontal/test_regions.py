@@ -4,7 +4,7 @@ import torch
 from torchvision.ops import roi_align
 
 from rspipe.evaluate.detection.horizontal.regions import AlignedPooler, Regions, region_losses
-from rspipe.evaluate.detection.horizontal.settings import RegionSettings
+from rspipe.evaluate.detection.tuning.two_stage import RegionSettings
 
 STRIDES = {"0": 4.0, "1": 8.0}
 

@@ -5,7 +5,7 @@ from torchvision.ops import box_iou
 from rspipe.evaluate.detection.boxes.corners import hulls
 from rspipe.evaluate.detection.oriented.coders import encode_midpoints
 from rspipe.evaluate.detection.oriented.proposals import AnchorScores, OrientedProposals
-from rspipe.evaluate.detection.oriented.settings import ProposalSettings
+from rspipe.evaluate.detection.oriented.settings import OrientedProposalSettings
 from rspipe.models.encoder import seeded
 
 STRIDES = {"0": 4.0, "1": 8.0, "2": 16.0, "3": 32.0, "pool": 64.0}
@@ -13,7 +13,7 @@ STRIDES = {"0": 4.0, "1": 8.0, "2": 16.0, "3": 32.0, "pool": 64.0}
 
 def stage(**said):
     with seeded(0):
-        return OrientedProposals(8, STRIDES, ProposalSettings(**said))
+        return OrientedProposals(8, STRIDES, OrientedProposalSettings(**said))
 
 
 def maps(side, value=None):

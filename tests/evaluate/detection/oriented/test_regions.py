@@ -3,7 +3,7 @@ import torch
 
 from rspipe.evaluate.detection.boxes.roi_align import rotated_roi_align
 from rspipe.evaluate.detection.oriented.regions import OrientedRegions, RotatedPooler
-from rspipe.evaluate.detection.oriented.settings import RegionSettings
+from rspipe.evaluate.detection.oriented.settings import OrientedRegionSettings
 from rspipe.evaluate.detection.tuning.objects import Objects
 from rspipe.models.encoder import seeded
 
@@ -39,7 +39,7 @@ def test_pooled_features_keep_the_order_of_the_boxes():
 
 def stage(**said):
     with seeded(0):
-        return OrientedRegions(4, STRIDES, 2, RegionSettings(hidden=16, bins=3, **said))
+        return OrientedRegions(4, STRIDES, 2, OrientedRegionSettings(hidden=16, bins=3, **said))
 
 
 TRUTH = Objects(
