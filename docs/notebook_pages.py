@@ -46,9 +46,14 @@ def run(path: Path) -> None:
     if ran(path) is not None:
         return
     notebook = nbformat.read(path, as_version=4)
-    where = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(
+        notebook,
+        timeout=1800,
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],  # of the kernel's own words about its sockets
+    )
     try:
-        NotebookClient(notebook, timeout=1800, resources=where).execute()
+        client.execute()
     except CellExecutionError as error:
         if not hasattr(errors, error.ename):
             raise

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Curation: ingest → exclude → slice → dedup → leakage → pack. No torch; Dask only in `runner`."""
+"""Curation, stage by stage: ingest, exclude, slice, screen, dedup, leakage, pack. No torch."""

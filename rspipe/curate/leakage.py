@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 5, leakage: no corpus tile may be a benchmark picture, in any of the 8 orientations.
+"""Stage 6, leakage: no corpus tile may be a benchmark picture, in any of the 8 orientations.
 
 Every tile that was not dropped before dedup, and every whole image that was cut, is compared with
 every held-out tile and whole image of every benchmark, all splits: by bytes, by pixels, by exact

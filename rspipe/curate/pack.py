@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 6, pack: write the tiles that are left, in one order, into shards planned beforehand.
+"""Stage 7, pack: write the tiles that are left, in one order, into shards planned beforehand.
 
 An image that was not cut keeps its published bytes; a cut or converted tile becomes a PNG. What is
 packed is what was measured: an image that has gone or changed meanwhile leaves no tile in the

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes and files: 8-bit images, rasters, tables. Decoders only, no policy."""
+"""Bytes and pixels: where files are, how they are read and written. No policy."""

@@ -19,7 +19,6 @@ from rspipe.schema import IMAGE_SCHEMA, TILE_SCHEMA
 VERSION = 1
 
 Row = dict[str, Any]
-_NO_PICTURE = ("sidecar", "not_an_image", "bad_annotation")
 
 
 @dataclass(frozen=True)

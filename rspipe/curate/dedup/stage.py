@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 4, dedup: one survivor for every picture; every copy names the one it was dropped for."""
+"""Stage 5, dedup: one survivor for every picture; every copy names the one it was dropped for."""
 
 from collections.abc import Sequence
 from pathlib import Path
