@@ -9,31 +9,19 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import rspipe
 from rspipe.errors import RecipeError
+from rspipe.extras import extras, parts_of
 from rspipe.io import gdal_child
 from rspipe.plugins import FAMILIES, installed
 from rspipe.recipe import nearest_name
 
-_PACKAGES = {
-    "curate": (
-        *("dask", "distributed", "bokeh", "psutil", "rasterio", "imagehash", "scipy", "xxhash"),
-        *("shapely", "numba"),
-    ),
-    "train": ("torch", "torchvision", "timm", "safetensors", "tensorboard", "jaxtyping"),
-    "eval": ("scikit-learn", "torchmetrics", "pycocotools", "threadpoolctl"),
-    "demo": ("basemap-data",),
-}
-_PARTS = {
-    "curate": ("curate",),
-    "train": ("train",),
-    "eval": ("train", "eval"),
-    "demo": ("curate", "train", "eval", "demo"),
-}
-"""Which packages an extra of pyproject.toml brings in."""
+_GDAL = "gdal"
+"""The extra that is looked at with its library, not as a package."""
 _NOTABLE_DRIVERS = (
     "GTiff",
     "COG",
@@ -77,20 +65,24 @@ def examine(extra: str | None = None) -> list[Finding]:
     Raises:
         RecipeError: there is no such extra.
     """
-    if extra is not None and extra not in _PACKAGES:
-        raise RecipeError(f"--extra {extra}: no such extra{nearest_name(extra, _PACKAGES)}")
-    extras = _PACKAGES if extra is None else {name: _PACKAGES[name] for name in _PARTS[extra]}
+    known = extras()
+    if extra is not None and extra not in known:
+        raise RecipeError(f"--extra {extra}: no such extra{nearest_name(extra, known)}")
+    asked = known if extra is None else parts_of(extra)
     findings = [
         Finding("rspipe", rspipe.__version__),
         Finding("python", f"{platform.python_version()} on {platform.platform()}"),
         Finding("cores", str(os.cpu_count())),
     ]
-    for name in extras:
-        findings += _examine_packages(name, is_optional=extra is None)
+    for name in asked:
+        if name != _GDAL:
+            findings += _examine_packages(name, known[name], is_optional=extra is None)
     findings += examine_plugins()
-    if "curate" in extras and _version_of("rasterio") is not None:
-        findings += [_examine_rasterio(), *_examine_gdal()]
-    if "train" in extras:
+    if "curate" in asked and _version_of("rasterio") is not None:
+        findings.append(_examine_rasterio())
+    if extra == _GDAL or ("curate" in asked and _version_of("rasterio") is not None):
+        findings += _examine_gdal()
+    if "train" in asked:
         findings += _examine_torch()
     return findings
 
@@ -104,8 +96,8 @@ def examine_plugins() -> list[Finding]:
     ]
 
 
-def _examine_packages(extra: str, *, is_optional: bool) -> list[Finding]:
-    versions = {name: _version_of(name) for name in _PACKAGES[extra]}
+def _examine_packages(extra: str, packages: Sequence[str], *, is_optional: bool) -> list[Finding]:
+    versions = {name: _version_of(name) for name in packages}
     remedy = f"pip install 'rspipe[{extra}]'"
     if is_optional and not any(versions.values()):
         return [Finding(extra, "not installed", remedy, is_optional=True)]

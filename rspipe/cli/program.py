@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All verbs together, and what the process ends with."""
 
+import importlib.util
 import sys
 import traceback
 from typing import Annotated
@@ -12,13 +13,6 @@ from rspipe.cli import catalog, corpus, flow, search, start, weights
 from rspipe.cli.exits import BUG
 from rspipe.cli.guide import new_app
 from rspipe.errors import MissingDependency, RspipeError
-
-_EXTRAS = {
-    "curate": ("dask", "distributed", "rasterio", "imagehash", "scipy", "numba", "xxhash"),
-    "train": ("torch", "torchvision", "timm", "safetensors", "jaxtyping", "tensorboard"),
-    "eval": ("sklearn", "torchmetrics", "pycocotools", "threadpoolctl"),
-}
-"""Extra → the modules it brings in: an absent one names the extra to install."""
 
 app = new_app(
     "Public remote-sensing datasets in; a clean corpus, an encoder and a score out.\n\n"
@@ -51,11 +45,11 @@ def main() -> None:
     except RspipeError as error:
         _end(str(error), error.exit_code)
     except ModuleNotFoundError as error:
-        extra = _extra_of(error.name or "")
-        if extra is None:
+        commands = [f"`pip install 'rspipe[{extra}]'`" for extra in _lacking(error.name or "")]
+        if not commands:
             _end_of_bug()
-        command = f"pip install 'rspipe[{extra}]'"
-        _end(f"{error.name} is not installed; `{command}`", MissingDependency.exit_code)
+        said = f"{error.name} is not installed; {' or '.join(commands)}"
+        _end(said, MissingDependency.exit_code)
     except Exception:  # noqa: BLE001 - the last resort: shown whole, under a code of its own
         _end_of_bug()
 
@@ -74,7 +68,9 @@ def _end_of_bug() -> None:
     )
 
 
-def _extra_of(module: str) -> str | None:
-    """Name the extra that brings a module in."""
-    root = module.partition(".")[0]
-    return next((extra for extra, names in _EXTRAS.items() if root in names), None)
+def _lacking(module: str) -> tuple[str, ...]:
+    """Name the extras that bring a module whose package is not there at all."""
+    from rspipe.extras import extras_with
+
+    is_there = importlib.util.find_spec(module.partition(".")[0]) if module else None
+    return () if is_there else extras_with(module)

@@ -56,7 +56,7 @@ _DOCTOR = Guide(
 def doctor(
     extra: Annotated[
         str | None,
-        typer.Option(help="Only what one extra needs: curate, train, eval or demo."),
+        typer.Option(help="Only what one extra needs: curate, train, eval, s3, …"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the process ends with, and what it says."""
 
+import importlib.util
 import inspect
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from rspipe import errors
-from rspipe.cli import exits, program
+from rspipe.cli import exits
 from rspipe.cli.program import app, main
 from rspipe.errors import CorpusError, Interrupted, RspipeError, Stopped
 
@@ -107,7 +106,8 @@ def test_every_error_has_an_exit_code_that_the_table_explains():
         (KeyboardInterrupt(), exits.INTERRUPTED, "the same command goes on"),
         (CorpusError("broken"), exits.BAD_INPUT, "error: broken"),
         (Stopped("SIGTERM", "stopped"), exits.TERMINATED, "error: stopped"),
-        (ModuleNotFoundError("gone", name="dask.array"), exits.MISSING, "pip install"),
+        (ModuleNotFoundError("gone", name="s3fs_of_old"), exits.BUG, "please report"),
+        (ModuleNotFoundError("gone", name="dask.gone"), exits.BUG, "please report"),
         (ModuleNotFoundError("gone", name="nobody"), exits.BUG, "please report"),
         (ZeroDivisionError("never"), exits.BUG, "please report"),
     ],
@@ -142,10 +142,27 @@ def test_help_comes_at_once_since_nothing_heavy_is_imported():
     assert done.stdout.strip() == "[]"
 
 
-def test_extras_that_errors_name_are_extras_of_the_project():
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("dask.array", "`pip install 'rspipe[curate]'`"),
+        ("shapely", "`pip install 'rspipe[curate]'` or `pip install 'rspipe[demo]'`"),
+        ("sklearn.svm", "`pip install 'rspipe[eval]'`"),
+        ("psutil", "`pip install 'rspipe[curate]'`"),
+    ],
+)
+def test_an_absent_package_is_answered_with_the_extras_that_bring_it(
+    monkeypatch, capsys, module, said
+):
+    def fail(*_):
+        raise ModuleNotFoundError("gone", name=module)
 
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    for extra, modules in program._EXTRAS.items():
-        names = " ".join(project["optional-dependencies"][extra]).lower()
-        for module in modules:
-            assert {"sklearn": "scikit-learn"}.get(module, module) in names
+    find = importlib.util.find_spec
+    root = module.partition(".")[0]
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *of: None if name == root else find(name, *of)
+    )
+    monkeypatch.setattr("rspipe.recipe.load_recipe", fail)
+    ended, printed = ends_with(monkeypatch, capsys, "report", "recipe.yaml")
+    assert ended == exits.MISSING
+    assert f"error: {module} is not installed; {said}\n" == printed
