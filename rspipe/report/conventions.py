@@ -31,9 +31,10 @@ def conventions_of(footnotes: Sequence[tuple[str, str]]) -> tuple[Convention, ..
         }
         every = list(said.values())
         common = [c for c in every[0] if all(c in other for other in every)]
+        shared = "; ".join(common).removeprefix(f"{metric}: ")  # the page names the metric itself
         notes = tuple(
             (number, "; ".join(c for c in clauses if c not in common))
             for number, clauses in said.items()
         )
-        found.append(Convention(metric, "; ".join(common), notes))
+        found.append(Convention(metric, shared, notes))
     return tuple(found)

@@ -15,6 +15,7 @@ from rspipe.corpus.card import summarise_sources
 from rspipe.corpus.reader import Corpus
 from rspipe.report import figures, words
 from rspipe.report.pictures import jpeg_uri
+from rspipe.report.svg import compact
 
 _GRID_TILES = 60
 _GRID_PX = 144
@@ -65,8 +66,13 @@ class Histogram:
     """A measure of the tiles."""
 
     title: str
+    label: str
+    """What is measured, and in which unit."""
     chart: Markup
     known: int
+    """Tiles that it is known of."""
+    only: str | None
+    """The value, where it is the same for all of these tiles: no chart says more."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,11 @@ class CorpusSection:
     n_faults: int
     details: tuple[Mapping[str, Any], ...]
     """How often each rule on headers fired, with the value it saw."""
+
+    def dropped_by(self, stage: str) -> int:
+        """Count what a stage dropped."""
+        funnel = self.manifest["funnel"]
+        return sum(sum(step["dropped"].values()) for step in funnel if step["stage"] == stage)
 
     def dropped(self, *reasons: str) -> int:
         """Count what was dropped for some reasons, over all stages of tiles."""
@@ -223,11 +234,18 @@ def _histograms(facts: pa.Table) -> tuple[Histogram, ...]:
     return tuple(
         Histogram(
             title,
+            label,
             figures.histogram(values, title, label, is_log),
             int(np.isfinite(values).sum()),
+            _only(values[np.isfinite(values)]),
         )
         for title, label, values, is_log in measures
     )
+
+
+def _only(known: figures.Floats) -> str | None:
+    """The one value that all have."""
+    return compact(float(known[0])) if len(known) and (known == known[0]).all() else None
 
 
 def _details(ledger: pa.Table) -> tuple[dict[str, Any], ...]:

@@ -28,7 +28,7 @@ def label_curves(curves: Mapping[str, Points], looks: Mapping[str, str], x_label
     """
     sizes = sorted({size for points in curves.values() for size, _ in points})
     scores = [score for points in curves.values() for _, score in points]
-    if not sizes:
+    if len(sizes) < 2:  # one size is the score in the table
         return Markup("")
     low, high = min(s.low for s in scores), max(s.high for s in scores)
     x = Scale(sizes[0], sizes[-1], _LEFT + 10, _SIZE[0] - _RIGHT, is_log=True)
@@ -50,7 +50,7 @@ def precision_curves(precision: NDArray[np.float64], names: Sequence[str]) -> Ma
         names: of the classes.
     """
     known = np.flatnonzero(~np.isnan(precision).any(axis=1))
-    if not len(known):
+    if not len(known) or not precision[known].any():  # nothing found is no curve
         return Markup("")
     x, y = Scale(0, 1, _LEFT, _SIZE[0] - _RIGHT), _heights(0, 1)
     canvas = _frame(y, "Precision by recall", "recall")

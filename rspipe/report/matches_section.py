@@ -104,6 +104,8 @@ class MatchesSection:
     matrix: LeakMatrix
     bits: int
     similarity: float
+    has_drops: bool
+    """Whether any tile was dropped."""
     has_pictures: bool
 
 
@@ -129,6 +131,7 @@ def describe_matches(corpus: Corpus, ledger: pa.Table, book: PictureBook) -> Mat
         matrix=_matrix(hits, ledger),
         bits=dedup["max_hamming_bits"],
         similarity=dedup["min_similarity"],
+        has_drops=bool(dropped.keys() - {"benchmark_split"}),
         has_pictures=book.is_kept,
     )
 

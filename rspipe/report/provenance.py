@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rspipe.report.scores import PRETRAINED, Row, encoders_of
@@ -15,6 +16,8 @@ class Judged:
     name: str
     place: str | None
     """Where the recipe found it; None for baselines, which lie nowhere."""
+    label: str
+    """What it is called there: the folder's or file's name; a model of timm's by its own."""
     sha256: tuple[str, ...]
     """Of its weights; more than one where rows of one label are of different weights."""
     corpus: str | None
@@ -35,4 +38,13 @@ def _judged(name: str, place: str | None, rows: Sequence[Row]) -> Judged:
     corpora = dict.fromkeys(
         str(r["corpus_fingerprint"]) for r in rows if r.get("corpus_fingerprint")
     )
-    return Judged(name, place, hashes, next(iter(corpora), None))
+    return Judged(name, place, _label(place or ""), hashes, next(iter(corpora), None))
+
+
+def _label(place: str) -> str:
+    """Shorten a place to a name.
+
+    >>> _label("/data/runs/b16"), _label("timm/convnext_atto.d2_in1k@/data/a.pth"), _label("")
+    ('b16', 'timm/convnext_atto.d2_in1k', '')
+    """
+    return place.partition("@")[0] if place.startswith("timm/") else Path(place).name

@@ -102,13 +102,13 @@ def describe_run(run: Run, compared: Sequence[Run]) -> RunSection:
         is_complete=bool(run.manifest.get("complete")),
         facts=tuple(_facts(run)),
         hashes=tuple(_hashes(run)),
-        loss=figures.line_chart(losses, "Loss over the steps", "step"),
+        loss=_loss(losses),
         legend=tuple((one.name, figures.colour(i)) for i, one in enumerate(runs)),
         has_other_objectives=len({_objective(one) for one in runs}) > 1,
         lesser=tuple(
             (title, figures.line_chart([run.curve(key)], title, "step", (320, 150), True))
             for title, key in lesser
-            if len(run.curve(key).y)
+            if len(run.curve(key).y) > 1
         ),
         pictures=tuple(_pictures(run.path / "pictures")),
         recipe=json.dumps(run.what, indent=2),
@@ -122,6 +122,13 @@ def read_metrics(path: Path) -> Metrics:
     # Only the last line can lack its end: each is written at once.
     whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     return [json.loads(line) for line in whole]
+
+
+def _loss(losses: Sequence[Series]) -> Markup:
+    """Draw losses; one point is no curve, and stands among the facts."""
+    if all(len(one.y) < 2 for one in losses):
+        return Markup("")
+    return figures.line_chart(losses, "Loss over the steps", "step")
 
 
 def _objective(run: Run) -> str:
@@ -153,6 +160,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Device", str(made.get("device", ""))),
         ("Precision", str(what.get("precision", ""))),
         ("Speed", _decimal(made.get("images_per_s"), ",.0f", " images/s")),
+        ("Share of peak (MFU)", _mfu(made)),
         ("Time", _duration(made.get("elapsed_s"))),
         ("Seed", str(what.get("seed", ""))),
     ]
@@ -176,6 +184,16 @@ def _pictures(folder: Path) -> list[Picture]:
 def _step_of(path: Path) -> str:
     step = path.stem.removeprefix("step-")
     return f"{int(step):,}" if step.isdecimal() else step
+
+
+def _mfu(made: Mapping[str, Any]) -> str:
+    """Say which share of the device's peak the model's own operations took."""
+    rate, macs, peak = (made.get(k) for k in ("images_per_s", "macs_per_image", "peak_flops_per_s"))
+    if not rate or not macs or not peak:
+        return ""
+    # Forward and twice as much backward, two operations per multiply-accumulate (PaLM, app. B).
+    share = 6 * macs * rate / (made.get("devices") or 1) / peak
+    return f"{100 * share:.0f} %" if share <= 1 else "unknown: the peak was measured under load"
 
 
 def _count(value: float | None) -> str:

@@ -24,6 +24,7 @@ def test_every_bar_is_as_long_as_its_rows(section):
 def test_counts_by_reason(section):
     assert section.dropped("near_duplicate", "duplicate_bytes") == 40
     assert section.dropped("benchmark_leak") == 7
+    assert section.dropped_by("dedup") == 40
 
 
 def test_every_tile_of_a_small_corpus_is_shown_once(section):
@@ -37,6 +38,11 @@ def test_known_measures_are_counted(section):
         "Sharpness": 5,
     }
     assert section.geography.known == 5
+
+
+def test_a_measure_that_all_tiles_share_is_a_number(section):
+    only = {h.title: h.only for h in section.histograms}
+    assert only == {"Tile size": "16", "Ground sample distance": "0.5", "Sharpness": None}
 
 
 def test_faults_name_the_file_and_the_reason(section):

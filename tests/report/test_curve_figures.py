@@ -27,6 +27,11 @@ def test_sizes_lie_on_a_logarithmic_axis_and_whiskers_span_the_interval():
 def test_nothing_to_draw_is_no_drawing():
     assert label_curves({}, {}, "x") == ""
     assert precision_curves(np.full((2, 101), np.nan), ["a", "b"]) == ""
+    assert precision_curves(np.zeros((2, 101)), ["a", "b"]) == ""
+
+
+def test_one_size_is_no_curve():
+    assert label_curves({"a": [(4, Score(0.5, 0.4, 0.8))]}, {"a": "c1"}, "images per class") == ""
 
 
 def test_classes_without_objects_have_no_precision_curve():

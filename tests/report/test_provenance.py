@@ -12,7 +12,7 @@ def test_each_encoder_is_traced_to_its_weights_and_corpus():
         {"encoder": "random", "encoder_sha256": "r"},
     ]
     pretrained, other, random = judged_of(recipe, rows)
-    assert (pretrained.place, pretrained.sha256) == ("runs/a", ("e1",))
+    assert (pretrained.place, pretrained.label, pretrained.sha256) == ("runs/a", "a", ("e1",))
     assert (pretrained.corpus, other.corpus) == ("c0ffee", None)
     assert (random.place, random.corpus) == (None, None)
 

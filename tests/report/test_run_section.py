@@ -3,6 +3,9 @@
 
 import re
 
+import pytest
+
+from rspipe.io.tables import write_json
 from rspipe.report.run_section import Run, describe_run
 
 
@@ -27,6 +30,22 @@ def test_an_unfinished_run_is_drawn_and_said_to_be_unfinished(folders):
 def test_a_run_without_metrics_has_no_chart(folders):
     (folders.run / "metrics.jsonl").unlink()
     assert describe_run(Run.read(folders.run), ()).loss == ""
+
+
+def test_one_line_of_metrics_is_no_curve(folders):
+    metrics = folders.run / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().splitlines(keepends=True)[0])
+    section = describe_run(Run.read(folders.run), ())
+    assert (section.loss, section.lesser) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("peak", "said"), [(12e9, "50 %"), (5e9, "unknown: the peak was measured under load")]
+)
+def test_a_share_of_the_peak_above_one_is_not_printed(folders, peak, said):
+    made = {"images_per_s": 100, "macs_per_image": 1e7, "devices": 1, "peak_flops_per_s": peak}
+    write_json(made, folders.run / "manifest.json")
+    assert dict(describe_run(Run.read(folders.run), ()).facts)["Share of peak (MFU)"] == said
 
 
 def test_first_and_last_reconstructions_are_shown(folders):
