@@ -26,9 +26,9 @@ ARTEFACTS = (
     "data/corpus/demo/manifest.json",
     "data/runs/demo/manifest.json",
     "data/results/demo/results.json",
-    "data/compare/demo/results.json",
+    "data/compare/demo/compare.json",
 )
-"""What notebooks read: another one of these, and they are run again."""
+"""What notebooks read: another one of these, and those that name its folder are run again."""
 _NOT_RUN = """\
 !!! note "Shown without its outputs"
     They come from the demo: run `make demo`, then `make docs`.
@@ -74,8 +74,10 @@ def ran(path: Path) -> NotebookNode | None:
 
 
 def _of(path: Path) -> str:
-    there = [path, *filter(Path.exists, (ROOT / name for name in ARTEFACTS))]
-    return hashlib.sha256(b"".join(each.read_bytes() for each in there)).hexdigest()
+    text = path.read_text()
+    named = (ROOT / name for name in ARTEFACTS if str(Path(name).parent) in text)
+    read = [path, *filter(Path.exists, named)]
+    return hashlib.sha256(b"".join(each.read_bytes() for each in read)).hexdigest()
 
 
 def page(notebook: NotebookNode, stem: str) -> tuple[str, dict[str, bytes]]:

@@ -55,13 +55,15 @@ def test_without_outputs_the_page_says_how_to_get_them():
 
 
 def test_outputs_are_taken_while_notebook_and_artefacts_are_the_same(written, tmp_path):
-    path = written("6 * 7")
+    path = written("6 * 7  # data/corpus/demo")
     assert ran(path) is None
     run(path)
     assert ran(path).cells[1].outputs[0].data["text/plain"] == "42"
-    made = tmp_path / notebook_pages.ARTEFACTS[0]
-    made.parent.mkdir(parents=True)
-    made.write_text("{}")
+    corpus, run_, *_ = (tmp_path / name for name in notebook_pages.ARTEFACTS)
+    for made in (run_, corpus):
+        assert ran(path) is not None
+        made.parent.mkdir(parents=True)
+        made.write_text("{}")
     assert ran(path) is None
 
 
