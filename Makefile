@@ -18,7 +18,7 @@ DATA_ARG := $(if $(DATA),data=$(DATA))
 help: ## This list
 	@echo "rspipe: public remote-sensing datasets in; a clean corpus, an encoder and a score out."
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PIPELINE=$(PIPELINE)  DATA=folder of data sets  GPUS=processes of pretrain  ARGS='key=value …'"
 
@@ -113,4 +113,4 @@ docs-serve: $(READY) ## The same while you write, at http://127.0.0.1:8000
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs serve
 
 clean: ## Delete the demo's outputs (not the environment)
-	rm -rf data/demo data/stages data/corpus/demo data/runs/demo* data/results/demo
+	rm -rf data/demo data/stages data/corpus/demo data/runs/demo* data/results/demo data/notebooks
