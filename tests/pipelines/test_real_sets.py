@@ -113,6 +113,17 @@ def test_the_recipes_run_end_to_end(native, tmp_path):
         if row["benchmark"] == "dubai_seg":
             assert set(row["extra"]["floors"]) == {"majority_class", "colour"}
 
+    brief = (
+        "what.fine_tune.epochs=1",
+        "what.fine_tune.images_per_step=8",
+        "what.fine_tune.seeds=1",
+    )
+    said = [*_quick_eval(native, tmp_path), *brief, f"out={tmp_path / 'tuned'}"]
+    tuned = evaluate(load_recipe(PIPELINE / "fine_tune.yaml", EvalRecipe, said))
+    rows = json.loads((tuned / "results.json").read_text())
+    done = [(row["benchmark"], row["protocol"], row["encoder"]) for row in rows]
+    assert done == [("eurosat_recut", "fine_tune", each) for each in ("pretrained", "random")]
+
 
 def _quick_eval(native, tmp_path):
     heads = [f"what.{name}.{dial}" for name in ("linear", "efficient") for dial in _QUICK_HEAD]
