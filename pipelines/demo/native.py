@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pipelines.demo import benchmarks, sources
 from pipelines.demo.cards import write_cards
 from pipelines.demo.faults import plant_faults, write_planted
 from pipelines.demo.world import World
 from pipelines.demo.writing import Placed, write_placed
+from rspipe.progress import tally
 
 
 def writers() -> dict[str, Callable[[World, Path], Iterator[Placed]]]:
@@ -29,7 +28,7 @@ def write_native(folder: Path) -> Counter[str]:
     """Write all five data sets, the cards and the two lists; returns images per data set."""
     world = World.from_package()
     placed = []
-    with tqdm(unit="image", disable=None) as progress:
+    with tally("demo", unit="image") as progress:
         for dataset, write in writers().items():
             progress.set_description(dataset)
             for image in write(world, folder / dataset):

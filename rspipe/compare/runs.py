@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import yaml
-from tqdm import tqdm
 
 from rspipe.compare.plan import PlannedRun
 from rspipe.errors import RunError, Stopped
+from rspipe.progress import tally
 from rspipe.train.run_folder import RunFolder
 from rspipe.train.signals import stopping
 
@@ -46,7 +46,7 @@ def train_in_children(runs: Sequence[PlannedRun], parallel: int) -> None:
             saved a checkpoint then.
     """
     waiting, alive = deque(runs), list[_Child]()
-    with stopping() as stop, tqdm(total=len(runs), desc="runs", unit="run") as bar:
+    with stopping() as stop, tally("runs", len(runs), unit="run") as bar:
         try:
             while (waiting or alive) and stop.signal_name is None:
                 while waiting and len(alive) < parallel:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from rspipe.corpus.format import ROW_GROUP_ROWS, SHARD_BYTES, corpus_schema, shard_paths
 from rspipe.io.places import Place
 from rspipe.io.tables import open_table
+from rspipe.progress import tally
 
 _PLAIN = frozenset({"image", "mask", "tile_id", "sha256"})
 """Columns of hashes and picture bytes: dictionaries and statistics gain nothing there."""
@@ -25,7 +25,7 @@ def row_groups(
     files = [open_table(path) for path in shard_paths(corpus)]
     count = sum(file.metadata.num_row_groups for file in files)
     names = None if columns is None else list(columns)
-    with tqdm(total=count, desc=title, unit="row group", disable=None) as bar:
+    with tally(title, count, unit="row group") as bar:
         for file in files:
             for group in range(file.metadata.num_row_groups):
                 yield file.read_row_group(group, columns=names)

@@ -19,7 +19,6 @@ import typer
 from distributed import CancelledError, Client, KilledWorker, get_worker
 from distributed.client import ClosedClientError
 from distributed.comm.core import CommClosedError
-from tqdm import tqdm
 
 from rspipe.curate.cluster import (
     Lookout,
@@ -34,6 +33,7 @@ from rspipe.curate.receipt import read_receipt
 from rspipe.errors import RspipeError, StageFailed
 from rspipe.io.places import Place
 from rspipe.io.tables import is_sound_table, write_table
+from rspipe.progress import tally
 
 _INFLIGHT_PER_WORKER = 4
 _RETRIES = 2  # of a task that raises: storage may have had a bad moment
@@ -118,7 +118,7 @@ class Engine:
             return
         client = self._start(stage)
         lookout = Lookout(client, self._how, stage)
-        with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc=f"  {stage}") as bar:
+        with tally(f"  {stage}", len(tasks), initial=len(tasks) - len(missing)) as bar:
             _Crew(client, lookout, stage, missing, bar).work()
         say_stage(stage, f"{len(tasks):,} partitions", started, tasks[0].target.parent)
 
@@ -164,6 +164,7 @@ class _Crew:
             try:
                 future = self._ended.get(timeout=self._lookout.glance_s)
             except Empty:
+                self._bar.refresh()
                 continue
             self._take_back(self._running.pop(future.key))
 

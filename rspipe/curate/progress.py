@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from tqdm import tqdm
+from rspipe.progress import tally
 
 
 class Progress(Protocol):
@@ -22,10 +22,10 @@ def quiet(step: str, done: int, total: int) -> None:
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
     """Give a progress that is drawn on the terminal, each step in its turn."""
-    with tqdm(desc=f"  {title}") as bar:
+    with tally(f"  {title}") as bar:
 
         def show(step: str, done: int, total: int) -> None:
-            bar.set_description(f"  {title}, {step}", refresh=False)
+            bar.set_description_str(f"  {title}, {step}", refresh=False)
             bar.total, bar.n = total, done
             bar.refresh()
 

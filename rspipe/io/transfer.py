@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 import rspipe
 from rspipe.errors import FetchError
+from rspipe.progress import tally
 from rspipe.schema import Download
 
 _CHUNK_BYTES = 2**20
@@ -360,13 +361,12 @@ class _Partial:
 
     def _open_bar(self, total: int | None) -> None:
         self._close_bar()
-        self._bar = tqdm(
-            desc=self.target.name,
-            total=total,
+        self._bar = tally(
+            self.target.name,
+            total,
             initial=self.size,
             unit="B",
             unit_scale=True,
-            disable=None,  # none where nobody looks
         )
 
     def _close_bar(self) -> None:

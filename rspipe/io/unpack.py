@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from tqdm import tqdm
-
 from rspipe.errors import FetchError, UnreadableImage
 from rspipe.io.containers.base import BOMB_RATIO, fault_of_name
 from rspipe.io.containers.zip_file import ZipContainer
+from rspipe.progress import track
 
 _CHUNK_BYTES = 2**20
 _FREE_BYTES = 2**30
@@ -79,7 +78,7 @@ def unpack(archive: Path, folder: Path, most_bytes: int | None = None) -> Unpack
     place = _Folder(folder, archive.with_name(archive.name + ".member"))
     done, out, written = _read_note(note), Unpacked(), 0
     try:
-        for count, member in enumerate(tqdm(_members(archive), desc=archive.name, disable=None)):
+        for count, member in enumerate(track(_members(archive), desc=archive.name)):
             written += member.size_bytes
             if written > bound:
                 raise FetchError(

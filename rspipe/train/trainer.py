@@ -11,11 +11,11 @@ from typing import NoReturn
 import torch
 import typer
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from rspipe.corpus.reader import Corpus
 from rspipe.errors import RunError, Stopped
 from rspipe.objectives import Step
+from rspipe.progress import Bar, tally
 from rspipe.train.config import PretrainRecipe
 from rspipe.train.data import Batch
 from rspipe.train.distributed import join
@@ -251,17 +251,17 @@ class Training:
         with MetricsLog(path, run.done, sinks) as log:
             yield log
 
-    def _progress_bar(self) -> "tqdm[NoReturn]":
-        return tqdm(
-            total=self.run.what.steps,
+    def _progress_bar(self) -> Bar:
+        return tally(
+            self.run.recipe.name,
+            self.run.what.steps,
             initial=self.run.done,
-            desc=self.run.recipe.name,
             unit="step",
             mininterval=1.0,
             disable=not self.run.world.is_main,
         )
 
-    def _show(self, bar: "tqdm[NoReturn]") -> None:
+    def _show(self, bar: Bar) -> None:
         rate = f"{self.run.meter.images_per_s:.0f}"
         bar.set_postfix({"loss": f"{self.run.loss:.4f}", "img/s": rate}, refresh=False)
         bar.update()

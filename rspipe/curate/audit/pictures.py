@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from rspipe.corpus.pairs import PAIR_GROUPS, PICTURES, PICTURES_SCHEMA, doubtful_first
 from rspipe.curate.config import SliceConfig
@@ -19,6 +18,7 @@ from rspipe.io import images
 from rspipe.io.places import Place
 from rspipe.io.storage import Storage
 from rspipe.io.tables import write_table
+from rspipe.progress import track
 from rspipe.schema import TILE_SCHEMA, Box
 
 SIDE_PX = 160
@@ -53,7 +53,7 @@ def draw_pictures(
     for side in sides:
         rows = pc.index_in(wanted, side.paths).drop_null().to_numpy()
         table = read_rows(side.parts, part_starts(side.parts), rows, _columns())
-        for row in tqdm(table.to_pylist(), "  pictures", unit="picture", disable=None):
+        for row in track(table.to_pylist(), "  pictures", unit="picture"):
             data = _draw(row, side.storages[row["dataset"]])
             if data is not None:
                 drawn[f"{row['dataset']}/{row['source_path']}"] = data

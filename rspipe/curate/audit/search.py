@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import typer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 from rspipe.corpus.pairs import CLUSTERS, CLUSTERS_SCHEMA, FILES, PAIRS, PAIRS_SCHEMA, SUMMARY
 from rspipe.curate import ingest as ingest_stage
@@ -33,6 +32,7 @@ from rspipe.curate.stage import StageFolder
 from rspipe.errors import RecipeError
 from rspipe.io.places import Place
 from rspipe.io.tables import read_tables, write_json, write_table
+from rspipe.progress import track
 from rspipe.schema import ORIENTATIONS, TILE_SCHEMA
 
 _FILE_COLUMNS = ("dataset", "source_path", "split", "drop_reason", "drop_detail")
@@ -153,7 +153,7 @@ def _run(stage: str, tasks: Sequence[Task], how: CurateHow, engine: Engine) -> N
     if how.workers != 1:
         engine.run(stage, tasks)
         return
-    for task in tqdm([t for t in tasks if not t.is_done], f"  {stage}", disable=None):
+    for task in track([t for t in tasks if not t.is_done], f"  {stage}"):
         task.run()
 
 

@@ -21,10 +21,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, generalized_box_iou_loss, sigmoid_focal_loss
-from tqdm import tqdm
 
 from rspipe.evaluate.config import LinearDetector
 from rspipe.models.encoder import seeded
+from rspipe.progress import track
 
 UPSCALE = 2
 """Locations per token and axis."""
@@ -137,7 +137,7 @@ def fit_head(
     optimiser = torch.optim.AdamW(head.parameters(), lr=settings.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     draws = torch.Generator().manual_seed(seed)
-    for _ in tqdm(range(settings.steps), "detection: fit", unit="step", leave=False, disable=None):
+    for _ in track(range(settings.steps), "detection: fit", unit="step", leave=False):
         chosen = torch.randint(len(grids), (settings.images_per_step,), generator=draws)
         logits, boxes = head(grids[chosen].to(device))
         loss = detection_loss(logits, boxes, [_moved(wanted[i], device) for i in chosen.tolist()])

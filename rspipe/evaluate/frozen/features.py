@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from rspipe.errors import UnreadableImage
 from rspipe.evaluate.benchmarks import Benchmark
@@ -23,6 +22,7 @@ from rspipe.evaluate.config import What
 from rspipe.evaluate.frozen.tokens import FrozenTokens
 from rspipe.io.images import decode, to_rgb
 from rspipe.models.backbone import Backbone
+from rspipe.progress import track
 from rspipe.schema import Task
 
 
@@ -150,9 +150,7 @@ def _batches(
     positions: list[int] = []
     pixels: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
-    for position in tqdm(
-        benchmark.used().tolist(), f"{benchmark.name}: encode", unit="image", disable=None
-    ):
+    for position in track(benchmark.used().tolist(), f"{benchmark.name}: encode", unit="image"):
         path = benchmark.records[position].source_path
         try:
             image = to_rgb(decode(benchmark.storage.read_bytes(path), path))

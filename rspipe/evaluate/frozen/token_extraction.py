@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import nn
-from tqdm import tqdm
 
 from rspipe.errors import RspipeError, UnreadableImage
 from rspipe.evaluate.benchmarks import Benchmark
@@ -24,6 +23,7 @@ from rspipe.evaluate.frozen.features import Extraction, Features, resize
 from rspipe.evaluate.frozen.tokens import WHOLE, TokenFolder, TokenWriter
 from rspipe.io.images import decode, to_rgb
 from rspipe.models.backbone import Backbone
+from rspipe.progress import track
 from rspipe.recipe import fingerprint
 
 # Raised by every change that moves features.
@@ -163,9 +163,7 @@ def _reader_of(
 
 def _read_all(benchmark: Benchmark, readers: list[_Reader]) -> _Seen:
     seen = _Seen()
-    for position in tqdm(
-        benchmark.used().tolist(), f"{benchmark.name}: encode", unit="image", disable=None
-    ):
+    for position in track(benchmark.used().tolist(), f"{benchmark.name}: encode", unit="image"):
         path = benchmark.records[position].source_path
         try:
             image = to_rgb(decode(benchmark.storage.read_bytes(path), path))

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Int
-from tqdm import tqdm
 
 from rspipe.errors import RecipeError
 from rspipe.evaluate.base import Scores, UndefinedScore
@@ -42,6 +41,7 @@ from rspipe.evaluate.segmentation.upernet import resize_to
 from rspipe.evaluate.splits import Fold
 from rspipe.models.backbone import Backbone
 from rspipe.models.encoder import seeded
+from rspipe.progress import track
 from rspipe.schema import ImageRecord, Task
 
 MIOU = (
@@ -110,7 +110,7 @@ class _Segmentation(ABC):
         tally: "_Tally",
     ) -> None:
         name = f"{pixels.benchmark.name}: predict"
-        for i in tqdm(tested.tolist(), name, leave=False, disable=None):
+        for i in track(tested.tolist(), name, leave=False):
             pair = pixels.try_read(i)
             if pair is not None:
                 guess = predict(model, pair.image, pair.mask.shape, self.settings)
@@ -184,7 +184,7 @@ class _Segmentation(ABC):
         archive = work / "submission.zip"
 
         def predictions() -> Iterator[tuple[str, ClassMask]]:
-            for path in tqdm(paths, f"{benchmark.name}: submission", leave=False, disable=None):
+            for path in track(paths, f"{benchmark.name}: submission", leave=False):
                 # An unreadable image ends the run: the server wants all of them.
                 image = pixels.image(path)
                 yield path, predict(model, image, pixels.size_px(path), self.settings)

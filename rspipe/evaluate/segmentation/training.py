@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.config import SegmentationTraining
@@ -25,6 +24,7 @@ from rspipe.evaluate.segmentation.masks import IGNORE
 from rspipe.evaluate.segmentation.model import Segmenter
 from rspipe.evaluate.tuning.checkpoint import TuningCheckpoint
 from rspipe.models.backbone import Backbone
+from rspipe.progress import track
 
 CHECKPOINT_EVERY = 1000
 """Iterations between checkpoints; a shorter training leaves none."""
@@ -76,7 +76,7 @@ def train_segmenter(
         saved = TuningCheckpoint(checkpoint, device)
         first = saved.resume(model, optimiser)
         batches = _batches(draw, n_images, settings, seed, first)
-        bar = tqdm(batches, "segmentation: fit", unit="step", leave=False, disable=None,
+        bar = track(batches, "segmentation: fit", unit="step", leave=False,
                    initial=first, total=settings.iterations)  # fmt: skip
         for step, crops in enumerate(bar, start=first):
             factor = lr_factor(step, settings)

@@ -19,7 +19,6 @@ from timm.data import Mixup
 from timm.loss import SoftTargetCrossEntropy
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.base import UndefinedScore
@@ -27,6 +26,7 @@ from rspipe.evaluate.classification.tuning.classifier import SceneClassifier
 from rspipe.evaluate.classification.tuning.pictures import Scene, SceneSet, global_draws
 from rspipe.evaluate.classification.tuning.settings import FineTuning
 from rspipe.evaluate.tuning.checkpoint import TuningCheckpoint
+from rspipe.progress import track
 
 CHECKPOINT_EVERY = 100
 """Steps between checkpoints; a shorter training leaves none."""
@@ -129,8 +129,8 @@ def train_classifier(
         saved = TuningCheckpoint(checkpoint, device)
         first = saved.resume(model, optimiser)
         batches = load(scenes, plan.batches(train, seed, first), device, faults)
-        bar = tqdm(batches, f"{scenes.benchmark.name}: fine-tune", plan.steps, unit="step",
-                   leave=False, disable=None, initial=first)  # fmt: skip
+        bar = track(batches, f"{scenes.benchmark.name}: fine-tune", plan.steps, unit="step",
+                   leave=False, initial=first)  # fmt: skip
         for step, batch in enumerate(bar, start=first):
             even = len(batch.positions) // 2 * 2
             if even:

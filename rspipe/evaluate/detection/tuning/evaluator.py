@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from rspipe.evaluate.base import Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
@@ -30,6 +29,7 @@ from rspipe.evaluate.detection.tuning.windows import (
 from rspipe.evaluate.splits import Fold
 from rspipe.models.backbone import Backbone
 from rspipe.models.encoder import seeded
+from rspipe.progress import track
 from rspipe.schema import Task
 
 WINDOWS_PER_PASS = 8
@@ -96,7 +96,7 @@ class TunedDetection(ABC):
         checkpoints = [work / f"fold_{number}.pt" for number in range(len(benchmark.folds))]
         for fold, checkpoint in zip(benchmark.folds, checkpoints, strict=True):
             tuned = self._fit(images, fold, encoder, checkpoint)
-            for i in tqdm(fold.test.tolist(), f"{benchmark.name}: detect", disable=None):
+            for i in track(fold.test.tolist(), f"{benchmark.name}: detect"):
                 image = images.read(i)
                 if image is not None:
                     tested.append(i)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from rspipe.errors import RspipeError
 from rspipe.evaluate.detection.tuning.objects import Detector, Objects
@@ -25,6 +24,7 @@ from rspipe.evaluate.tuning.checkpoint import TuningCheckpoint
 from rspipe.evaluate.tuning.drop_path import set_drop_path
 from rspipe.evaluate.tuning.layer_decay import layer_decay_groups
 from rspipe.models.backbone import Backbone
+from rspipe.progress import track
 
 CHECKPOINT_EVERY = 200
 """Steps between checkpoints; a shorter training leaves none."""
@@ -86,7 +86,7 @@ def train_detector(
         saved = TuningCheckpoint(checkpoint, device)
         first = saved.resume(model, optimiser)
         batches = _batches(draw, n_images, range(first, steps), settings, seed)
-        bar = tqdm(batches, "detection: fit", steps, unit="step", leave=False, disable=None,
+        bar = track(batches, "detection: fit", steps, unit="step", leave=False,
                    initial=first)  # fmt: skip
         for step, pictures in enumerate(bar, start=first):
             if pictures:
