@@ -19,14 +19,16 @@ from rspipe.report.browser.census import Cell, count_cells, rows_by_kind
 from rspipe.report.browser.details import details_of, kept_pictures
 from rspipe.report.browser.draw import Draw
 from rspipe.report.browser.gather import Gathered, gather, unique
-from rspipe.report.browser.page import render
+from rspipe.report.browser.page import Page, render
 from rspipe.report.browser.payload import Contents, payload_of
 
 ROWS = 8_000
 """Rows that are drawn, unless another number is asked for."""
 MOST_ROWS = 20_000
 """More make a page that browsers open slowly: about 4 kB a picture."""
-_HIT_SHARE = 0.25
+MOST_BYTES = 100_000_000
+"""A larger page is not opened on a phone or an old notebook; pictures are left out before."""
+_HIT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def build_browser(
         corpus: a finished corpus.
         out: the page; None: `browser.html` in the corpus's folder.
         rows: tiles and dropped files to draw at most. Their survivors, copies, benchmark pictures
-            and neighbours come on top: in all at most 5.3 times as many, as a rule far fewer.
+            and neighbours come on top: in all at most 6.4 times as many, as a rule far fewer.
         seed: another one draws others.
 
     Returns:
@@ -65,18 +67,19 @@ def build_browser(
     out = corpus / BROWSER if out is None else out
     sample = draw_sample(opened, rows, seed)
     contents = _contents(opened, sample, seed, rows)
-    write_text(render(payload_of(contents)), out)
+    page = render(payload_of(contents), MOST_BYTES)
+    write_text(page.text, out)
     total, shown = sum(sample.cells.values()), contents.gathered.rows.num_rows
     seconds = time.perf_counter() - started
     typer.echo(
         f"{out}: {shown:,} of {total:,} tiles and dropped files, "
-        f"{size_bytes(out) / 1e6:.1f} MB in {seconds:.1f} s"
+        f"{size_bytes(out) / 1e6:.1f} MB in {seconds:.1f} s{_left_out(page)}"
     )
     return out
 
 
 def draw_sample(corpus: Corpus, rows: int, seed: int) -> Sample:
-    """Count everything, and draw of every kind; of what hit a benchmark a quarter of the rows."""
+    """Count everything, and draw of every kind; of what hit a benchmark half as many again."""
     cells: Counter[Cell] = Counter()
     of_all, of_hits = Draw(rows, seed), Draw(int(_HIT_SHARE * rows), seed)
     for group in rows_by_kind(corpus):
@@ -85,6 +88,10 @@ def draw_sample(corpus: Corpus, rows: int, seed: int) -> Sample:
         _add(of_hits, group.filter(pc.not_equal(group["benchmark"], "")))
     keys = unique([*of_all.drawn(), *of_hits.drawn()])
     return Sample(cells, keys, of_all.level)
+
+
+def _left_out(page: Page) -> str:
+    return f"; {page.left_out:,} pictures left out, to stay openable" if page.left_out else ""
 
 
 def _add(draw: Draw, rows: pa.Table) -> None:
@@ -98,6 +105,7 @@ def _contents(corpus: Corpus, sample: Sample, seed: int, rows: int) -> Contents:
     details, pictures = details_of(corpus, _kept(gathered))
     pictures |= dict(kept_pictures(corpus, [name for name in tile_ids if name not in pictures]))
     said: dict[str, Any] = {"seed": seed, "rows": rows, "level": sample.level}
+    said["most_hits"] = int(_HIT_SHARE * rows)
     return Contents(corpus.manifest, sample.cells, said, gathered, details, pictures)
 
 

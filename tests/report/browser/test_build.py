@@ -9,6 +9,7 @@ import pytest
 from rspipe.corpus.reader import Corpus
 from rspipe.curate.screen import RULES
 from rspipe.errors import RspipeError
+from rspipe.report.browser import build
 from rspipe.report.browser.build import build_browser, draw_sample
 from rspipe.report.browser.payload import MEASURES
 from tests.report.browser.world import FIELDS, HOSTILE, SEA, key_of
@@ -16,6 +17,11 @@ from tests.report.browser.world import FIELDS, HOSTILE, SEA, key_of
 
 def data_of(page):
     text = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    return json.loads(text.group(1))
+
+
+def pictures_of(page):
+    text = re.search(r'id="pictures">(.*?)</script>', page.read_text(), re.DOTALL)
     return json.loads(text.group(1))
 
 
@@ -75,6 +81,26 @@ def test_a_sample_brings_survivors_copies_benchmarks_and_neighbours_along(world,
 def test_what_hit_a_benchmark_is_drawn_first(world):
     sample = draw_sample(Corpus.open(world), 4, seed=3)
     assert key_of("leak") in sample.keys
+
+
+def test_a_page_without_room_leaves_out_pictures_from_the_end_and_says_how_many(
+    world, whole, tmp_path, monkeypatch
+):
+    pictures = pictures_of(whole)
+    room = whole.stat().st_size - sum(len(one or "") for one in pictures) // 2
+    monkeypatch.setattr(build, "MOST_BYTES", room)
+    page = build_browser(world, tmp_path / "page.html")
+    shown = pictures_of(page)
+    count = next(
+        i for i, (one, other) in enumerate(zip(shown, pictures, strict=True)) if one != other
+    )
+    assert sum(one is not None for one in shown) > 3
+    left_out = sum(one is not None for one in pictures[count:])
+    assert shown == [*pictures[:count], *[None] * (len(pictures) - count)]
+    assert page.stat().st_size <= room
+    assert f"{left_out} pictures are left out" in page.read_text()
+    assert "pictures are left out" not in whole.read_text()
+    assert len(data_of(page)["tiles"]["key"]) == 46
 
 
 def test_no_name_can_leave_its_place_in_the_page(whole):

@@ -185,7 +185,7 @@ function drawAbout() {
   const { sample, corpus } = page;
   const on = isComplete
     ? `All ${number(sample.total)} tiles and dropped files are on this page.`
-    : `${number(allRows.length)} of ${number(sample.total)} tiles and dropped files are on this page: of every source and fate at least ${number(sample.level)}, or all there are, drawn by a hash (seed ${sample.seed}), with their survivors, copies and neighbours. Counts are of the whole corpus, and exact.`;
+    : `${number(allRows.length)} of ${number(sample.total)} tiles and dropped files are on this page: of every source and fate at least ${number(sample.level)}, or all there are, and up to ${number(sample.most_hits)} that hit a benchmark, drawn by a hash (seed ${sample.seed}), with their survivors, copies and neighbours. Counts are of the whole corpus, and exact.`;
   byId("about").replaceChildren(on, ` Corpus ${corpus.fingerprint}, schema v${corpus.schema_version}.`);
 }
 

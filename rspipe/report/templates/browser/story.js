@@ -147,6 +147,7 @@ function large(row) {
 
 function whyNoPicture(row) {
   const fate = tiles.fate[row];
+  if (fate === "kept") return "Left out, so that this page stays openable; the corpus holds it.";
   if (isFile(row)) return "A file that never became tiles: there is nothing to show but its record.";
   if (fate === "exclude.benchmark_split") return "Of held-out benchmarks the corpus keeps the pictures that were found in the sources, and no others.";
   if (tiles.pixel_hash?.[row] === null) return "Its pixels could not be read.";
