@@ -37,6 +37,8 @@ class Preview:
     """Sizes, steps and hours, units in their names; null where nobody knows."""
     is_done: bool = False
     """Whether nothing at all is left to do."""
+    warnings: tuple[str, ...] = ()
+    """What hardly can be meant, and what to give instead."""
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as JSON-able values."""
@@ -55,6 +57,7 @@ class Preview:
             width = max(len(name) for name in self.facts)
             said.append("  known before it starts")
             said += [f"    {name:<{width}}  {_value(value)}" for name, value in self.facts.items()]
+        said += [f"  warning: {text}" for text in self.warnings]
         said.append("  nothing is left to do" if self.is_done else "  something is left to do")
         return said
 

@@ -14,7 +14,7 @@ from rspipe.train.hardware import resolve_device, resolve_precision
 from rspipe.train.logging import read_metrics
 from rspipe.train.run import count_parameters
 from rspipe.train.run_folder import RunFolder
-from rspipe.train.schedule import absolute_lr
+from rspipe.train.schedule import absolute_lr, warn_of_epochs
 
 _BYTES = 4  # of a float32, as which all values of a checkpoint are kept
 _VALUES_PER_PARAMETER = 3  # the weight, and AdamW's two moments
@@ -39,6 +39,7 @@ def preview(recipe: PretrainRecipe) -> Preview:
     is_done = folder.is_complete()
     done = what.steps if is_done else newest_step(folder.checkpoints)
     starts = () if what.init_from is None else (f"{what.init_from.path} (initial weights)",)
+    warning = warn_of_epochs(what.steps, what.images_per_step, len(corpus))
     return Preview(
         verb="pretrain",
         name=recipe.name,
@@ -47,6 +48,7 @@ def preview(recipe: PretrainRecipe) -> Preview:
         parts=(Part(what.objective.name, done, what.steps, "steps", f"on {device}, {precision}"),),
         facts=_facts(recipe, objective, len(corpus), what.steps - done, folder.path),
         is_done=is_done,
+        warnings=() if warning is None else (warning,),
     )
 
 

@@ -23,7 +23,7 @@ from rspipe.train.optimiser import make_optimiser
 from rspipe.train.peaks import find_peak
 from rspipe.train.pictures import roles_of, write_picture
 from rspipe.train.run_folder import RunFolder
-from rspipe.train.schedule import absolute_lr
+from rspipe.train.schedule import absolute_lr, warn_of_epochs
 from rspipe.train.state import gather_state, gather_whole, spread_state
 from rspipe.train.throughput import Meter, peak_memory_bytes
 
@@ -134,6 +134,9 @@ class Run:
             f"  peak    {self.meter.peak.flops_per_s / 1e12:,.2f} TFLOP/s of a device "
             f"({self.meter.peak.source})"
         )
+        warning = warn_of_epochs(what.steps, what.images_per_step, len(corpus))
+        if warning is not None:
+            self.say(f"  warning: {warning}")
 
     def passes(self) -> list[slice]:
         """Cut this process's share of a step into passes of like size."""

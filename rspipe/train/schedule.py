@@ -3,6 +3,10 @@
 
 import math
 
+MOST_EPOCHS = 2000
+"""More than any paper trains for: He et al. 2022 stop at 1,600."""
+_USUAL_EPOCHS = 800
+
 
 def learning_rate(step: int, steps: int, warmup_fraction: float, peak: float) -> float:
     """Rise linearly to the peak, then fall to zero by half a cosine.
@@ -23,6 +27,25 @@ def learning_rate(step: int, steps: int, warmup_fraction: float, peak: float) ->
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+def warn_of_epochs(steps: int, images_per_step: int, tiles: int) -> str | None:
+    """Say that a run sees each tile more often than makes sense, and what would; None if not.
+
+    Args:
+        steps: of the whole run.
+        images_per_step: images in each.
+        tiles: rows of the corpus.
+
+    >>> warn_of_epochs(steps=10_000, images_per_step=256, tiles=100_000)
+    >>> warn_of_epochs(steps=10_000, images_per_step=1024, tiles=1_110)
+    '9,225 epochs of 1,110 tiles; 800 would be what.steps=867'
+    """
+    epochs = steps * images_per_step / max(tiles, 1)
+    if epochs <= MOST_EPOCHS:
+        return None
+    usual = max(1, round(_USUAL_EPOCHS * tiles / images_per_step))
+    return f"{epochs:,.0f} epochs of {tiles:,} tiles; {_USUAL_EPOCHS} would be what.steps={usual}"
 
 
 def absolute_lr(base_lr: float, images_per_step: int, lr_scale: float) -> float:

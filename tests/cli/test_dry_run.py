@@ -69,13 +69,18 @@ def test_curate_finds_what_the_runner_left_and_what_other_settings_leave_undone(
     assert found["dedup"][0] == found["leakage"][0] == 0
 
 
-def test_pretrain_tells_epochs_and_size_and_finds_a_finished_run(project):
+def test_pretrain_tells_epochs_and_size_and_finds_a_finished_run(project, monkeypatch, capsys):
     write_corpus(Path("data/corpus/tiny"))
     words = ["pretrain", "tiny/pretrain.yaml", *OVERRIDES["pretrain"]]
     known = asked(*words)
     assert done_of(known) == {"mae": (0, 4)}
     assert known["facts"]["hours left at that pace"] is None
+    assert known["warnings"] == []
+    (warning,) = asked(*words, "what.steps=1000000")["warnings"]
+    assert "800 would be what.steps=" in warning
+    monkeypatch.setattr("rspipe.train.schedule.MOST_EPOCHS", 0)
     pretrain(load_recipe(Path(words[1]), PretrainRecipe, words[2:]))
+    assert "  warning: " in capsys.readouterr().out
     finished = asked(*words)
     assert finished["is_done"] is True
     assert done_of(finished) == {"mae": (4, 4)}
