@@ -9,7 +9,7 @@ import typer
 from rspipe.cli.completion import corpora
 from rspipe.cli.exits import BAD_INPUT, FOUND, USAGE
 from rspipe.cli.guide import Guide, new_app, verb
-from rspipe.cli.output import Json, emit
+from rspipe.cli.output import Json, counted, emit, told_aside
 
 corpus_app = new_app("A packed corpus: verify, show, browse, stats, export, subset.")
 
@@ -53,11 +53,11 @@ def corpus_verify(corpus: CorpusPath, as_json: Json = False) -> None:
     if as_json:
         emit({"corpus": str(corpus), "is_sound": True, "tiles": tiles, "damage": None})
     else:
-        typer.echo(f"{corpus}: {tiles:,} tiles, all sound")
+        typer.echo(f"{corpus}: {counted(tiles, 'tile')}, all sound")
 
 
 _SHOW = Guide(
-    reads="the ledger",
+    reads="the ledger; of kept tiles label, objects and date from the shards",
     writes="nothing",
     examples=(
         "rspipe corpus show data/corpus/demo gallery/turned_90",
@@ -94,6 +94,7 @@ _BROWSE = Guide(
     examples=(
         "rspipe corpus browse data/corpus/demo",
         "rspipe corpus browse data/corpus/demo --out page.html --rows 500",
+        "rspipe corpus browse data/corpus/demo --json",
     ),
     codes=(BAD_INPUT,),
 )
@@ -107,14 +108,18 @@ def corpus_browse(
     ] = None,
     rows: Annotated[int, typer.Option(help="Tiles and dropped files to draw at most.")] = 8_000,
     seed: Annotated[int, typer.Option(help="Same seed, same draw, on any machine.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Write one HTML page to look through a corpus.
 
-    Filters, pictures, and the story of each tile.
+    Filters, pictures, and the story of each tile. JSON: where the page is, and its size.
     """
     from rspipe.report.browser.build import build_browser
 
-    build_browser(corpus, out, rows, seed)
+    with told_aside(as_json):
+        page = build_browser(corpus, out, rows, seed)
+    if as_json:
+        emit({"corpus": str(corpus), "page": str(page), "size_bytes": page.stat().st_size})
 
 
 _STATS = Guide(
@@ -165,7 +170,7 @@ def corpus_export(
     """
     from rspipe.corpus.export import export
 
-    typer.echo(f"wrote {out}: {export(corpus, out, form):,} tiles")
+    typer.echo(f"wrote {out}: {counted(export(corpus, out, form), 'tile')}")
 
 
 _SUBSET = Guide(
@@ -206,4 +211,4 @@ def corpus_subset(
         **{"count": count, "by": by, "seed": seed},
     }
     tiles = subset(corpus, out, validate(rule, SubsetRule, "subset"))
-    typer.echo(f"wrote {out}: {tiles:,} tiles")
+    typer.echo(f"wrote {out}: {counted(tiles, 'tile')}")

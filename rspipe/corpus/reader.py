@@ -4,6 +4,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from rspipe.errors import CorpusError
 from rspipe.io.images import Pixels, decode, to_rgb
 from rspipe.io.places import Place, arrow_source, place
 from rspipe.io.tables import read_json, read_tables
+from rspipe.recipe import nearest_name
 from rspipe.schema import LEDGER_SCHEMA, SCHEMA_VERSION
 
 _KEPT_GROUPS = 8
@@ -132,11 +134,22 @@ def read_manifest(corpus: Place) -> dict[str, Any]:
         CorpusError: no corpus is there, it is unfinished, or of another schema version.
     """
     if not (corpus / MANIFEST).is_file():
-        raise CorpusError(f"{corpus}: no finished corpus here; build it with `rspipe curate`")
+        near = _finished_beside(corpus)
+        raise CorpusError(
+            f"{corpus}: no finished corpus here; build it with `rspipe curate`"
+            f"{nearest_name(corpus.name, near) if near else ''}"
+        )
     manifest: dict[str, Any] = read_json(corpus / MANIFEST)
     if manifest["schema_version"] != SCHEMA_VERSION:
         raise CorpusError(f"{corpus}: {_other_version(manifest)}")
     return manifest
+
+
+def _finished_beside(corpus: Place) -> list[str]:
+    """Names of the corpora in the same folder: one of them may be meant."""
+    if not isinstance(corpus, Path) or not corpus.parent.is_dir():
+        return []
+    return [beside.name for beside in corpus.parent.iterdir() if (beside / MANIFEST).is_file()]
 
 
 def _other_version(manifest: dict[str, Any]) -> str:

@@ -120,7 +120,8 @@ class Engine:
         lookout = Lookout(client, self._how, stage)
         with tally(f"  {stage}", len(tasks), initial=len(tasks) - len(missing)) as bar:
             _Crew(client, lookout, stage, missing, bar).work()
-        say_stage(stage, f"{len(tasks):,} partitions", started, tasks[0].target.parent)
+        partitions = "partition" if len(tasks) == 1 else "partitions"
+        say_stage(stage, f"{len(tasks):,} {partitions}", started, tasks[0].target.parent)
 
     def _start(self, stage: str) -> Client:
         if self._client is None:

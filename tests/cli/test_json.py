@@ -69,6 +69,10 @@ def test_a_corpus_is_counted_told_and_checked(small, tmp_path):
     assert all("gallery/turned_90" in row["source_path"] for row in rows)
     tile = next(row["tile_id"] for row in rows if row["level"] == "tile")
     assert [row["tile_id"] for row in asked("corpus", "show", corpus, tile)] == [tile]
+    page = tmp_path / "page.html"
+    said = asked("corpus", "browse", corpus, "--rows", "8", "--out", page)
+    assert said["page"] == str(page)
+    assert said["size_bytes"] == page.stat().st_size
     assert asked("corpus", "verify", corpus) == {
         "corpus": str(corpus),
         "is_sound": True,

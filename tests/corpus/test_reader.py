@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 
+from rspipe.corpus.format import MANIFEST
 from rspipe.corpus.reader import Corpus
-from rspipe.corpus.story import tell
+from rspipe.corpus.story import find, tell
 from rspipe.corpus.verify import verify
 from rspipe.errors import CorpusError
-from rspipe.io.tables import read_json, write_json
+from rspipe.io.tables import read_json, write_json, write_table
+from rspipe.schema import LEDGER_SCHEMA, SCHEMA_VERSION
 
 
 def test_rows_come_in_the_order_asked_for(small):
@@ -56,6 +59,43 @@ def test_the_story_of_a_file_names_its_fate(small):
     assert any("kept" in line for line in tell(corpus, "gallery/earth_"))
     with pytest.raises(CorpusError, match="nosuchfile"):
         list(tell(corpus, "nosuchfile"))
+
+
+def write_told(folder, tiles):
+    """A corpus of tiles by source path, as far as their story goes."""
+    rows = [{"tile_id": path, "source_path": path, **said} for path, said in tiles.items()]
+    shard = pa.Table.from_pylist(rows).select(["tile_id", "label", "boxes", "acquired"])
+    write_table(shard, folder / "data/train-00000-of-00001.parquet")
+    known = [{"level": "tile", "dataset": "d", **row} for row in rows]
+    ledger = pa.Table.from_pylist(known, LEDGER_SCHEMA)
+    write_table(ledger, folder / "ledger/ledger-00000-of-00001.parquet")
+    write_json({"schema_version": SCHEMA_VERSION, "fingerprint": "told"}, folder / MANIFEST)
+    return folder
+
+
+def test_the_story_of_a_kept_tile_has_its_labels_and_its_date(tmp_path):
+    box = {"label": "ship", "x0": 0, "y0": 0, "x1": 4, "y1": 4}
+    made = {
+        "plain.png": {"label": None, "boxes": None, "acquired": None},
+        "port.png": {
+            "label": "harbour",
+            "boxes": [box, box, {**box, "label": "crane"}],
+            "acquired": "2019-05-01",
+        },
+    }
+    corpus = Corpus.open(write_told(tmp_path / "c", made))
+    (port,) = tell(corpus, "port.png")
+    assert port.endswith(": kept; label: harbour; objects: 1 crane, 2 ship; acquired: 2019-05-01")
+    (plain,) = tell(corpus, "plain.png")
+    assert plain.endswith(": kept")
+    (row,) = find(corpus, "port.png")
+    assert row["box_labels"] == {"crane": 1, "ship": 2}
+
+
+def test_a_misspelt_corpus_is_answered_with_the_nearest_beside_it(small):
+    wrong = small.corpus.with_name(f"{small.corpus.name}s")
+    with pytest.raises(CorpusError, match=f"did you mean '{small.corpus.name}'"):
+        Corpus.open(wrong)
 
 
 def test_row_groups_are_read_by_their_columns(small):
