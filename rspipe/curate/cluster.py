@@ -47,6 +47,7 @@ class Lookout:
         self._next_s = 0.0
         self._alone_since_s: float | None = None
         self._has_said = False
+        self._there: list[dict[str, Any]] = []
         self.workers = 0
         """How many take work or are busy, at the last look."""
 
@@ -84,8 +85,8 @@ class Lookout:
             self._has_said = True
             say(f"  {lack} for {alone_s:.0f} s; waiting up to {limit_s:g} s (how.worker_timeout_s)")
 
-    def wait(self, say: Callable[[str], object]) -> None:
-        """Wait for the first worker.
+    def wait(self, say: Callable[[str], object]) -> list[dict[str, Any]]:
+        """Wait for the first worker; returns what the scheduler knows of each.
 
         Raises:
             StageFailed: none comes in time.
@@ -94,6 +95,7 @@ class Lookout:
         while not self.workers:
             time.sleep(min(0.2, self.glance_s))
             self.look(say)
+        return self._there
 
     def _lack(self) -> str | None:
         """Say why nobody works; None if somebody does."""
@@ -101,18 +103,18 @@ class Lookout:
         if self._client.status == "closed":
             raise cluster_has_gone(self._stage)
         try:
-            there = known_workers(self._client)
+            self._there = _known_workers(self._client)
         except OSError:  # TimeoutError and Dask's CommClosedError are such
             return "the Dask scheduler did not answer"
-        self.workers = sum(map(_is_of_use, there))
+        self.workers = sum(map(_is_of_use, self._there))
         if self.workers:
             return None
-        if there:
-            return f"none of {len(there)} Dask workers took work, for want of memory"
+        if self._there:
+            return f"none of {len(self._there)} Dask workers took work, for want of memory"
         return "no Dask worker was there"
 
 
-def known_workers(client: Client) -> list[dict[str, Any]]:
+def _known_workers(client: Client) -> list[dict[str, Any]]:
     """Ask the scheduler for what it knows of each worker.
 
     Raises:

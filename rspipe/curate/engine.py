@@ -24,7 +24,6 @@ from rspipe.curate.cluster import (
     Lookout,
     cluster_has_gone,
     connected,
-    known_workers,
     reported,
 )
 from rspipe.curate.config import CurateHow
@@ -128,7 +127,8 @@ class Engine:
             self._client = self._stack.enter_context(connected(self._how, stage, typer.echo))
             self._stack.enter_context(reported(self._how, self._stages, typer.echo))
             link = f"; dashboard: {self._client.dashboard_link}" if self._how.dashboard else ""
-            typer.echo(f"  {_describe(known_workers(self._client))}{link}")
+            workers = Lookout(self._client, self._how, stage).wait(typer.echo)
+            typer.echo(f"  {_describe(workers)}{link}")
         return self._client
 
 
