@@ -216,7 +216,7 @@ def describe_results(results: Results) -> ResultsSection:
         axis=figures.interval_axis(axis),
         conventions=conventions_of(footnotes),
         skipped=tuple(row for row in results.rows if row["status"] != "done"),
-        details=tuple(_detail(lines, results, looks) for lines in every if not is_corrupted(lines)),
+        details=_details(every, results, looks),
         verdicts={name: verdicts.count(name) for name in VERDICTS},
         imbalanced=IMBALANCED,
         headline=_headline(rows),
@@ -304,6 +304,15 @@ def _headline(rows: Sequence[ScoreRow]) -> ScoreRow | None:
     """Choose the score with most test images: a rule that does not look at the scores."""
     pairs = [row for row in rows if row.gain and not row.is_corrupted]
     return max(pairs, key=lambda row: (row.n_test or 0, row.protocol), default=None)
+
+
+def _details(
+    every: Sequence[Lines], results: Results, looks: Mapping[str, str]
+) -> tuple[Detail, ...]:
+    """Describe what stands behind each line; the page opens the first, so floors come last."""
+    shown = [lines for lines in every if not is_corrupted(lines)]
+    shown.sort(key=lambda lines: PRETRAINED not in lines)
+    return tuple(_detail(lines, results, looks) for lines in shown)
 
 
 def _detail(lines: Lines, results: Results, looks: Mapping[str, str]) -> Detail:

@@ -89,6 +89,15 @@ def test_a_floor_that_is_not_of_a_line_has_no_column_in_its_table(rescored):
     assert [one.encoders for one in rescored(add).details] == [("pretrained", "random"), ("none",)]
 
 
+def test_what_stands_behind_a_floor_comes_last(rescored):
+    """The page opens the first: that of an encoder that was trained."""
+
+    def add(rows):
+        rows.insert(0, {**rows[0], "encoder": "none", "protocol": "majority"})
+
+    assert [one.protocol for one in rescored(add).details] == ["knn", "majority"]
+
+
 def test_encoders_stand_in_one_line(rescored):
     (row,) = rescored().rows
     assert str(row.scores["pretrained"]) == "0.875"
