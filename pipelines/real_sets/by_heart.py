@@ -17,7 +17,7 @@ import yaml
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipelines.real_sets.sets import SETS
+from pipelines.real_sets.sets import HIT_UAV
 from rspipe.catalog import CARD_NAME
 from rspipe.evaluate.detection.tuning.windows import lay_windows, within
 from rspipe.io.images import encode_png
@@ -47,8 +47,7 @@ def make_pictures(real: Path, out: Path) -> None:
         real: folder of the real data sets; nothing is written to it.
         out: folder that gets the folder `hit_uav_by_heart`.
     """
-    told = next(one for one in SETS if one.name == "hit_uav")
-    source, folder, card = real / told.source, out / NAME, told.card()
+    source, folder, card = real / HIT_UAV.source, out / NAME, HIT_UAV.card()
     records = read_dataset(FileTree.scan(source), card).images
     classes = tuple(card.classes or ())
     told_of = {

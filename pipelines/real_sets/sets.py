@@ -27,6 +27,9 @@ class RealSet:
         return DatasetCard.model_validate({**known, "name": self.name, **self.differs})
 
 
+HIT_UAV = RealSet("hit_uav", "hit_uav", "hit_uav", {"options": {"images": "rotate_xml"}})
+"""The nine pictures of normal_xml are there again, in other encodings."""
+
 SETS = (
     RealSet("hurricane_damage", "hurricane_damage", "hurricane_damage"),
     # The catalog holds the whole set out, since nobody splits it alike. Tiles NNN of a class lie in
@@ -57,8 +60,7 @@ SETS = (
             "options": {"split_patterns": {"train": "Tile [156]/", "test": "Tile [23]/"}},
         },
     ),
-    # The nine pictures of normal_xml are there again, in other encodings.
-    RealSet("hit_uav", "hit_uav", "hit_uav", {"options": {"images": "rotate_xml"}}),
+    HIT_UAV,
     RealSet(
         "sen2ships",
         "sen2ships",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a score stands above the untrained encoder and the floors, image by image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from rspipe.evaluate.uncertainty import difference
 
 BASELINES = ("random", "image_statistics", "none")
 """Encoders that learnt nothing, the strongest first."""
+
+Drawn = tuple[float, np.ndarray]
+"""A score, and the score in each resample."""
 
 
 def with_differences(rows: Sequence[EvalResult], store: CellStore) -> list[EvalResult]:
@@ -24,16 +27,19 @@ def with_differences(rows: Sequence[EvalResult], store: CellStore) -> list[EvalR
         rows: of one benchmark; they were resampled by one seed.
         store: of their cells.
     """
-    return [_with_differences(row, rows, store) for row in rows]
+    scored = {row.cell: _scored(row, store) for row in rows}
+    return [_with_differences(row, rows, scored) for row in rows]
 
 
-def _with_differences(row: EvalResult, rows: Sequence[EvalResult], store: CellStore) -> EvalResult:
-    mine = _scored(row, store)
+def _with_differences(
+    row: EvalResult, rows: Sequence[EvalResult], scored: Mapping[str | None, Drawn | None]
+) -> EvalResult:
+    mine = scored[row.cell]
     if mine is None:
         return row
     over = dict(row.extra.get("over", {}))
     for name, other in _references(row, rows):
-        theirs = _scored(other, store)
+        theirs = scored[other.cell]
         if theirs is not None and len(theirs[1]) == len(mine[1]) and other.n_test == row.n_test:
             over[name] = difference(mine, theirs)
     return row.model_copy(update={"extra": {**row.extra, "over": over}})
@@ -56,7 +62,7 @@ def _rank(row: EvalResult) -> int:
     return BASELINES.index(row.encoder) + 1 if row.encoder in BASELINES else 0
 
 
-def _scored(row: EvalResult, store: CellStore) -> tuple[float, np.ndarray] | None:
+def _scored(row: EvalResult, store: CellStore) -> Drawn | None:
     if row.value is None or row.cell is None:
         return None
     draws = store.draws(row.cell)

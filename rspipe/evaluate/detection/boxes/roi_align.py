@@ -1,10 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rotated RoIAlign: the features inside an oriented box, upright, on a fixed grid."""
 
+from collections.abc import Callable, Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+Align = Callable[
+    [Float[Tensor, "B C h w"], float, Int[Tensor, " k"]], Float[Tensor, "k C bins bins"]
+]
+"""From a level's maps, its stride in pixels and the numbers of boxes to what lies in them."""
+
+
+def pool_by_level(
+    levels: Mapping[str, Float[Tensor, "B C h w"]],
+    strides_px: Mapping[str, float],
+    level: Int[Tensor, " n"],
+    bins: int,
+    align: Align,
+) -> Float[Tensor, "n C bins bins"]:
+    """Read each box from its level, in float32 whatever the maps are.
+
+    Args:
+        levels: maps by name.
+        strides_px: by name, finest first.
+        level: of each box, a place in `strides_px`.
+        bins: cells of the result, down and across.
+        align: reads the boxes of one level.
+    """
+    channels = next(iter(levels.values())).shape[1]
+    pooled = torch.zeros((len(level), channels, bins, bins), device=level.device)
+    for i, (name, stride_px) in enumerate(strides_px.items()):
+        mine = (level == i).nonzero()[:, 0]
+        pooled = pooled.index_put((mine,), align(levels[name].float(), stride_px, mine))
+    return pooled
 
 
 def rotated_roi_align(

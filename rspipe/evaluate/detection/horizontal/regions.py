@@ -12,6 +12,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import roi_align
 from torchvision.ops.boxes import box_area
 
+from rspipe.evaluate.detection.boxes.roi_align import pool_by_level
 from rspipe.evaluate.detection.tuning.two_stage import RegionSettings
 from rspipe.evaluate.tuning.pyramid import level_of
 
@@ -43,20 +44,19 @@ class AlignedPooler(nn.Module):
         image = torch.arange(len(boxes), device=together.device).repeat_interleave(counts)
         placed = torch.cat([image[:, None].to(together.dtype), together], dim=1)
         level = level_of(box_area(together).sqrt(), list(self.strides_px.values()))
-        channels = next(iter(levels.values())).shape[1]
-        pooled = together.new_zeros((len(together), channels, self.bins, self.bins))
-        for i, (name, stride) in enumerate(self.strides_px.items()):
-            mine = (level == i).nonzero()[:, 0]
-            found = roi_align(
-                levels[name].float(),
+
+        def align(maps: Tensor, stride_px: float, mine: Tensor) -> Tensor:
+            found: Tensor = roi_align(
+                maps,
                 placed[mine],
                 (self.bins, self.bins),
-                spatial_scale=1 / stride,
+                spatial_scale=1 / stride_px,
                 sampling_ratio=-1,
                 aligned=True,
             )
-            pooled = pooled.index_put((mine,), found)
-        return pooled
+            return found
+
+        return pool_by_level(levels, self.strides_px, level, self.bins, align)
 
 
 class Regions(RoIHeads):  # type: ignore[misc]  # torchvision has no types

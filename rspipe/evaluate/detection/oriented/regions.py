@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rspipe.evaluate.detection.boxes.assignment import assign, draw
 from rspipe.evaluate.detection.boxes.overlap import rotated_iou
-from rspipe.evaluate.detection.boxes.roi_align import rotated_roi_align
+from rspipe.evaluate.detection.boxes.roi_align import pool_by_level, rotated_roi_align
 from rspipe.evaluate.detection.boxes.suppression import rotated_nms
 from rspipe.evaluate.detection.oriented.coders import decode_deltas, encode_deltas
 from rspipe.evaluate.detection.oriented.settings import OrientedRegionSettings
@@ -36,16 +36,13 @@ class RotatedPooler(nn.Module):
         images: Int[Tensor, " n"],
     ) -> Float[Tensor, "n C b b"]:
         """Pool each box from its image and level."""
-        channels = next(iter(levels.values())).shape[1]
-        pooled = boxes.new_zeros((len(boxes), channels, self.bins, self.bins))
-        level = self.level_of(boxes)
-        for i, (name, stride) in enumerate(self.strides_px.items()):
-            mine = (level == i).nonzero()[:, 0]
-            found = rotated_roi_align(
-                levels[name].float(), boxes[mine], images[mine], bins=self.bins, stride_px=stride
+
+        def align(maps: Tensor, stride_px: float, mine: Tensor) -> Tensor:
+            return rotated_roi_align(
+                maps, boxes[mine], images[mine], bins=self.bins, stride_px=stride_px
             )
-            pooled = pooled.index_put((mine,), found)
-        return pooled
+
+        return pool_by_level(levels, self.strides_px, self.level_of(boxes), self.bins, align)
 
     def level_of(self, boxes: Float[Tensor, "n 5"]) -> Int[Tensor, " n"]:
         """Say which level each box is read from, 0 the finest."""

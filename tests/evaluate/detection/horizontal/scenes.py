@@ -3,12 +3,11 @@
 
 import numpy as np
 import torch
-from torch import nn
 from torchvision.ops import box_iou
 
 from rspipe.evaluate.detection.average_precision import CocoAP, FoundBoxes, TrueBoxes
 from rspipe.evaluate.detection.tuning.objects import Objects
-from rspipe.models.encoder import Encoder, EncoderConfig, seeded
+from rspipe.models.encoder import Encoder, EncoderConfig
 
 SIDE_PX = 64
 SMALL_ENCODER = EncoderConfig(
@@ -44,26 +43,6 @@ def scenes(count, seed, objects_per_image=3):
             image[:, y0:y1, x0:x1] = colour[:, None, None]
         truth.append(Objects(boxes, torch.tensor(labels)))
     return images, truth
-
-
-def fit(model, images, truth, steps, lr, batch=4, most_norm=5.0):
-    """Train on `batch` images at a step, in turn; return the losses."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
-    losses = []
-    model.train()
-    with seeded(0):
-        for number in range(steps):
-            mine = [(number * batch + i) % len(images) for i in range(batch)]
-            loss = sum(model.losses(images[mine], [truth[i] for i in mine]).values())
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), most_norm)
-            optimiser.step()
-            schedule.step()
-            losses.append(loss.item())
-    model.eval()
-    return losses
 
 
 def average_precision(model, images, truth):

@@ -6,8 +6,9 @@ from rspipe.evaluate.detection.horizontal import FasterRCNN, FasterRCNNSettings
 from rspipe.evaluate.detection.horizontal.faster_rcnn import levels_of
 from rspipe.evaluate.detection.tuning.objects import Objects
 from rspipe.models.encoder import seeded
-from tests.evaluate.detection.horizontal.scenes import average_precision, encoder, fit, scenes
+from tests.evaluate.detection.horizontal.scenes import average_precision, encoder, scenes
 from tests.evaluate.detection.horizontal.small import SMALL, small
+from tests.evaluate.detection.learning import fit
 
 NONE = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
 

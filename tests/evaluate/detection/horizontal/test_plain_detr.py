@@ -10,10 +10,10 @@ from tests.evaluate.detection.horizontal.scenes import (
     SIDE_PX,
     average_precision,
     encoder,
-    fit,
     scenes,
 )
 from tests.evaluate.detection.horizontal.small import small_detr
+from tests.evaluate.detection.learning import fit
 
 NONE = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
 

@@ -9,7 +9,6 @@ from torch import nn
 from rspipe.evaluate.detection.boxes.angles import regular
 from rspipe.evaluate.detection.boxes.overlap import rotated_iou
 from rspipe.evaluate.detection.tuning.objects import Objects
-from rspipe.models.encoder import seeded
 
 SIDE_PX = 64
 
@@ -67,18 +66,3 @@ def scenes(count, seed, objects_per_image=3):
             draw_box(image, box[0], torch.tensor([1.5, 1.0, 0.5]) * (1 if label == 0 else -1))
         truth.append(Objects(boxes, torch.tensor(labels)))
     return images, truth
-
-
-def fit(model, images, truth, steps, batch=4, lr=2e-3):
-    """Train on `batch` images at a step, in turn."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
-    with seeded(0):
-        for number in range(steps):
-            mine = [(number * batch + i) % len(images) for i in range(batch)]
-            loss = sum(model.losses(images[mine], [truth[i] for i in mine]).values())
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()

@@ -7,7 +7,8 @@ from rspipe.evaluate.detection.average_precision import BoxAP, FoundBoxes, TrueB
 from rspipe.evaluate.detection.oriented import OrientedRCNN
 from rspipe.evaluate.tuning.pyramid import Pyramid
 from rspipe.models.encoder import seeded
-from tests.evaluate.detection.oriented.scenes import SIDE_PX, SmallPyramid, fit, scenes
+from tests.evaluate.detection.learning import fit
+from tests.evaluate.detection.oriented.scenes import SIDE_PX, SmallPyramid, scenes
 from tests.evaluate.detection.oriented.small import SMALL
 
 
@@ -49,7 +50,7 @@ def test_eight_images_are_learned_by_heart(one_thread):
     images, truth = scenes(8, seed=0)
     model = detector()
     assert average_precision(model, images, truth)[0] < 0.5
-    fit(model, images, truth, steps=240)
+    fit(model, images, truth, steps=240, lr=2e-3)
     assert average_precision(model, images, truth).min() >= 0.99
 
 
