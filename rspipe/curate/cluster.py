@@ -6,7 +6,7 @@ Dask waits for ever where nobody is left to work. `Lookout` does not.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -178,10 +178,11 @@ def _local(how: CurateHow, stage: str) -> Iterator[Client]:
         "distributed.deploy.lost-worker-timeout": f"{how.worker_timeout_s}s",
     }
     limit = "auto" if how.memory_limit_gib is None else f"{how.memory_limit_gib}GiB"
+    strangers = psutil.Process().children()
     with dask.config.set(settings):
         stack = ExitStack()
         try:
-            with _hung_workers_killed(how.worker_timeout_s):
+            with _hung_workers_killed(how.worker_timeout_s, strangers):
                 cluster = LocalCluster(
                     n_workers=how.workers or None,
                     threads_per_worker=1,
@@ -201,13 +202,18 @@ def _local(how: CurateHow, stage: str) -> Iterator[Client]:
         try:
             yield client
         finally:
-            with _hung_workers_killed(_CLOSE_SECONDS):
+            with _hung_workers_killed(_CLOSE_SECONDS, strangers):
                 stack.close()
 
 
 @contextmanager
-def _hung_workers_killed(after_s: float) -> Iterator[None]:
-    """Kill local workers while the block lasts longer: Dask waits for ever for one that hangs."""
+def _hung_workers_killed(after_s: float, strangers: Sequence[psutil.Process]) -> Iterator[None]:
+    """Kill local workers while the block lasts longer: Dask waits for ever for one that hangs.
+
+    Args:
+        after_s: how long it may last.
+        strangers: children that were there before the cluster; they stay.
+    """
     ended = threading.Event()
 
     def kill() -> None:
@@ -215,7 +221,7 @@ def _hung_workers_killed(after_s: float) -> Iterator[None]:
         while not ended.wait(pause_s):
             for child in psutil.Process().children():
                 with suppress(psutil.Error):
-                    if "spawn_main" in " ".join(child.cmdline()):
+                    if child not in strangers and "spawn_main" in " ".join(child.cmdline()):
                         child.kill()
             pause_s = 1.0  # again: Dask may have started another
 
