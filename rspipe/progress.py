@@ -44,6 +44,15 @@ def tally(desc: str, total: int | None = None, *, unit: str = "it", **options: A
     return _kind()(None, desc, total, unit=unit, **options)
 
 
+def counted(count: int, noun: str) -> str:
+    """Say how many.
+
+    >>> counted(1, "tile"), counted(1200, "tile")
+    ('1 tile', '1,200 tiles')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _kind() -> "type[tqdm[Any]]":
     return tqdm if sys.stderr.isatty() else _Lines
 

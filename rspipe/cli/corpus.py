@@ -9,7 +9,8 @@ import typer
 from rspipe.cli.completion import corpora
 from rspipe.cli.exits import BAD_INPUT, FOUND, USAGE
 from rspipe.cli.guide import Guide, new_app, verb
-from rspipe.cli.output import Json, counted, emit, told_aside
+from rspipe.cli.output import Json, emit, told_aside
+from rspipe.progress import counted
 
 corpus_app = new_app("A packed corpus: verify, show, browse, stats, export, subset.")
 

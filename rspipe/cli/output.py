@@ -34,15 +34,6 @@ def told_aside(aside: bool) -> Iterator[None]:
         yield
 
 
-def counted(count: int, noun: str) -> str:
-    """Say how many.
-
-    >>> counted(1, "tile"), counted(1200, "tile")
-    ('1 tile', '1,200 tiles')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def emit(value: Any) -> None:
     """Print JSON."""
     typer.echo(json.dumps(value, indent=2, default=str))

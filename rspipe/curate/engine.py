@@ -32,7 +32,7 @@ from rspipe.curate.receipt import read_receipt
 from rspipe.errors import RspipeError, StageFailed
 from rspipe.io.places import Place
 from rspipe.io.tables import is_sound_table, write_table
-from rspipe.progress import tally
+from rspipe.progress import counted, tally
 
 _INFLIGHT_PER_WORKER = 4
 _RETRIES = 2  # of a task that raises: storage may have had a bad moment
@@ -119,8 +119,7 @@ class Engine:
         lookout = Lookout(client, self._how, stage)
         with tally(f"  {stage}", len(tasks), initial=len(tasks) - len(missing)) as bar:
             _Crew(client, lookout, stage, missing, bar).work()
-        partitions = "partition" if len(tasks) == 1 else "partitions"
-        say_stage(stage, f"{len(tasks):,} {partitions}", started, tasks[0].target.parent)
+        say_stage(stage, counted(len(tasks), "partition"), started, tasks[0].target.parent)
 
     def _start(self, stage: str) -> Client:
         if self._client is None:
@@ -272,4 +271,4 @@ def _run_apart(task: Task) -> RspipeError | None:
 def _describe(workers: Sequence[dict[str, Any]]) -> str:
     limits = [worker["memory_limit"] for worker in workers]
     memory = f"{min(limits) / 2**30:.1f} GiB each" if limits and all(limits) else "without a limit"
-    return f"{len(workers)} {'worker' if len(workers) == 1 else 'workers'}, {memory}"
+    return f"{counted(len(workers), 'worker')}, {memory}"
