@@ -4,7 +4,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from rspipe.report.config import ReportRecipe
 from rspipe.report.corpus_section import CorpusSection, describe_corpus
 from rspipe.report.matches_section import LEDGER_COLUMNS, MatchesSection, describe_matches
 from rspipe.report.pictures import PictureBook
-from rspipe.report.results_section import Results, describe_results
+from rspipe.report.results_folder import ResultsFolder
+from rspipe.report.results_section import describe_results
 from rspipe.report.run_section import Run, describe_run
 from rspipe.report.scores import PRETRAINED
 
@@ -47,13 +48,14 @@ def build_report(recipe: ReportRecipe) -> Path:
 
     Raises:
         CorpusError: the corpus is of another schema version.
-        RspipeError: neither corpus, run nor results are there.
+        RspipeError: neither corpus, run nor results are there, or two results folders mean other
+            weights by one label.
     """
     started = time.perf_counter()
     out = recipe.out_file
+    *sources, last = recipe.corpus, recipe.run, *recipe.results
     typer.echo(
-        f"report {recipe.name}: reads {recipe.corpus}, {recipe.run} and {recipe.results}, "
-        f"writes {out}"
+        f"report {recipe.name}: reads {', '.join(map(str, sources))} and {last}, writes {out}"
     )
     page = render(recipe)
     write_text(page, out)
@@ -65,8 +67,9 @@ def build_report(recipe: ReportRecipe) -> Path:
 def render(recipe: ReportRecipe) -> str:
     """Return the page as text."""
     corpus = Corpus.open(recipe.corpus) if (recipe.corpus / MANIFEST).is_file() else None
-    run, results = Run.read(recipe.run), Results.read(recipe.results)
-    if corpus is None and run is None and results is None:
+    run = Run.read(recipe.run)
+    results = [one for one in map(ResultsFolder.read, recipe.results) if one is not None]
+    if corpus is None and run is None and not results:
         raise RspipeError(f"report {recipe.name}: nothing to report yet; begin with `make curate`")
     compared = [one for one in map(Run.read, recipe.compared_runs) if one is not None]
     described, matches = _describe(corpus)
@@ -79,7 +82,8 @@ def render(recipe: ReportRecipe) -> str:
         browser=_browser_address(recipe),
         matches=matches,
         run=describe_run(run, compared) if run is not None else None,
-        results=describe_results(results) if results is not None else None,
+        results=describe_results(results) if results else None,
+        not_evaluated=sorted(set(recipe.results) - {one.path for one in results}),
         chain=list(_chain(corpus, run, results)),
         commits=_commits(corpus, run),
     )
@@ -100,13 +104,20 @@ def _describe(corpus: Corpus | None) -> tuple[CorpusSection | None, MatchesSecti
     return describe_corpus(corpus, ledger), describe_matches(corpus, ledger, PictureBook(corpus))
 
 
-def _chain(corpus: Corpus | None, run: Run | None, results: Results | None) -> Iterator[Link]:
+def _chain(
+    corpus: Corpus | None, run: Run | None, results: Sequence[ResultsFolder]
+) -> Iterator[Link]:
     """Check that the run read this corpus, and that the scores are of this run's encoder."""
     if corpus is not None and run is not None:
         holds = run.note.get("corpus_fingerprint") == corpus.fingerprint
         yield Link(f"the run was trained on {'this' if holds else 'another'} corpus", holds)
-    if run is not None and results is not None:
-        judged = {r.get("encoder_sha256") for r in results.rows if r.get("encoder") == PRETRAINED}
+    if run is not None:
+        judged = {
+            row.get("encoder_sha256")
+            for folder in results
+            for row in folder.rows
+            if row.get("encoder") == PRETRAINED
+        }
         if judged and "encoder_sha256" in run.manifest:
             holds = judged == {run.manifest["encoder_sha256"]}
             yield Link(f"the scores are of {'this' if holds else 'another'} run's encoder", holds)

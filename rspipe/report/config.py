@@ -2,8 +2,17 @@
 """The report recipe: which artefacts, and where the page goes."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from rspipe.recipe import Strict
+
+
+def _one_or_many(given: object) -> object:
+    if isinstance(given, list):
+        return tuple(given)
+    return (given,) if isinstance(given, str | Path) else given
 
 
 class ReportRecipe(Strict):
@@ -16,12 +25,13 @@ class ReportRecipe(Strict):
     """Folder that `make pretrain` wrote."""
     compared_runs: tuple[Path, ...] = ()
     """Further runs whose loss stands beside it."""
-    results: Path
-    """Folder that `make eval` wrote."""
+    results: Annotated[tuple[Path, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+    """Folder that `make eval` wrote, or several, of recipes that judge one encoder on different
+    benchmarks or by different settings: one table of all of them."""
     out: Path | None = None
-    """The page; null: <results>/report.html."""
+    """The page; null: report.html in the (first) results folder."""
 
     @property
     def out_file(self) -> Path:
         """Where the page goes."""
-        return self.out if self.out is not None else self.results / "report.html"
+        return self.out if self.out is not None else self.results[0] / "report.html"

@@ -24,9 +24,11 @@ class Judged:
     """Fingerprint of the corpus that its run read; None where its rows name none."""
 
 
-def judged_of(recipe: Mapping[str, Any], done: Sequence[Row]) -> tuple[Judged, ...]:
+def judged_of(recipes: Sequence[Mapping[str, Any]], done: Sequence[Row]) -> tuple[Judged, ...]:
     """Trace each encoder to its weights, and to the corpus that they were trained on."""
-    places = {PRETRAINED: recipe.get("encoder"), **(recipe.get("beside") or {})}
+    places: dict[str, str | None] = {}
+    for recipe in reversed(recipes):  # the first that names an encoder is shown
+        places |= {PRETRAINED: recipe.get("encoder"), **(recipe.get("beside") or {})}
     return tuple(
         _judged(name, places.get(name), [row for row in done if row["encoder"] == name])
         for name in encoders_of(done)

@@ -71,6 +71,15 @@ class Difference:
         return "worse" if self.high < 0 else "inseparable"
 
 
+def is_trained(encoder: str) -> bool:
+    """Whether a label is of an encoder that was trained, and not of a baseline.
+
+    >>> is_trained("pretrained"), is_trained("CrossMAE B"), is_trained("random")
+    (True, True, False)
+    """
+    return encoder not in _LAST
+
+
 def over_untrained(row: Row, lines: Lines) -> Difference | None:
     """Compare a trained encoder with the untrained one of its line.
 
@@ -78,7 +87,7 @@ def over_untrained(row: Row, lines: Lines) -> Difference | None:
     the two scores is known.
     """
     untrained = lines.get(RANDOM)
-    if untrained is None or row["encoder"] in _LAST:
+    if untrained is None or not is_trained(str(row["encoder"])):
         return None
     known = _over(row).get(RANDOM)
     if known is None:
@@ -126,7 +135,7 @@ def encoders_of(done: Sequence[Row]) -> tuple[str, ...]:
     ('pretrained', 'B', 'random', 'none')
     """
     found = dict.fromkeys(str(row["encoder"]) for row in done)
-    trained = sorted((name for name in found if name not in _LAST), key=lambda n: n != PRETRAINED)
+    trained = sorted(filter(is_trained, found), key=lambda n: n != PRETRAINED)
     return (*trained, *(name for name in _LAST if name in found))
 
 

@@ -254,5 +254,8 @@ def folders(tmp_path):
     write_run(tmp_path / "run")
     write_results(tmp_path / "results")
     return ReportRecipe(
-        name="fake", corpus=tmp_path / "corpus", run=tmp_path / "run", results=tmp_path / "results"
+        name="fake",
+        corpus=tmp_path / "corpus",
+        run=tmp_path / "run",
+        results=(tmp_path / "results",),
     )

@@ -69,7 +69,7 @@ def test_same_artefacts_give_the_same_bytes(folders):
 
 def test_report_goes_beside_the_results_and_is_small(folders):
     out = build_report(folders)
-    assert out == folders.results / "report.html"
+    assert out == folders.results[0] / "report.html"
     assert out.stat().st_size < 6_000_000
 
 
@@ -79,19 +79,19 @@ def test_report_goes_beside_the_results_and_is_small(folders):
 )
 def test_a_missing_part_names_the_command_that_makes_it(folders, missing, command):
     assert f"<code>{command}</code>" not in render(folders)
-    shutil.rmtree(getattr(folders, missing))
+    shutil.rmtree(folders.results[0] if missing == "results" else getattr(folders, missing))
     assert f"<code>{command}</code>" in render(folders)
 
 
 def test_report_after_curate_alone_makes_its_folder(folders):
     shutil.rmtree(folders.run)
-    shutil.rmtree(folders.results)
+    shutil.rmtree(folders.results[0])
     assert build_report(folders).is_file()
 
 
 def test_nothing_at_all_is_an_error(folders):
     nowhere = folders.corpus / "nowhere"
-    empty = folders.model_copy(update={"corpus": nowhere, "run": nowhere, "results": nowhere})
+    empty = folders.model_copy(update={"corpus": nowhere, "run": nowhere, "results": (nowhere,)})
     with pytest.raises(RspipeError, match="make curate"):
         render(empty)
 
@@ -111,7 +111,7 @@ def test_chain_of_hashes_is_checked(folders):
 
 
 def test_scores_of_another_encoder_are_noticed(folders):
-    rows = folders.results / "results.json"
+    rows = folders.results[0] / "results.json"
     rows.write_text(rows.read_text().replace("e" * 64, "d" * 64))
     assert "the scores are of another run" in words_of(render(folders))
 
@@ -132,3 +132,10 @@ def test_the_corpus_browser_is_linked_where_it_was_made(folders):
     assert f"rspipe corpus browse {folders.corpus}" in words_of(render(folders))
     (folders.corpus / "browser.html").write_text("")
     assert '<a href="../corpus/browser.html">' in render(folders)
+
+
+def test_a_results_folder_that_is_not_there_yet_is_named(folders):
+    later = folders.corpus.parent / "later"
+    several = folders.model_copy(update={"results": (*folders.results, later)})
+    assert f"Not evaluated yet: {later}" in words_of(render(several))
+    assert "Not evaluated yet" not in words_of(render(folders))

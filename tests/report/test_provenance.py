@@ -11,12 +11,12 @@ def test_each_encoder_is_traced_to_its_weights_and_corpus():
         {"encoder": "other", "encoder_sha256": "e2", "corpus_fingerprint": None},
         {"encoder": "random", "encoder_sha256": "r"},
     ]
-    pretrained, other, random = judged_of(recipe, rows)
+    pretrained, other, random = judged_of([recipe], rows)
     assert (pretrained.place, pretrained.label, pretrained.sha256) == ("runs/a", "a", ("e1",))
     assert (pretrained.corpus, other.corpus) == ("c0ffee", None)
     assert (random.place, random.corpus) == (None, None)
 
 
 def test_old_results_without_hashes_still_name_their_encoders():
-    (judged,) = judged_of({}, [{"encoder": "pretrained"}])
+    (judged,) = judged_of([{}], [{"encoder": "pretrained"}])
     assert (judged.name, judged.sha256, judged.corpus) == ("pretrained", (), None)

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from rspipe.report.results_section import Results, describe_results
+from rspipe.report.results_folder import ResultsFolder
+from rspipe.report.results_section import describe_results
 
 
 @pytest.fixture
@@ -14,12 +15,12 @@ def rescored(folders):
     """Describe the results after a change to their rows."""
 
     def describe(*changes):
-        path = folders.results / "results.json"
+        path = folders.results[0] / "results.json"
         rows = json.loads(path.read_text())
         for change in changes:
             change(rows)
         path.write_text(json.dumps(rows))
-        return describe_results(Results.read(folders.results))
+        return describe_results([ResultsFolder.read(*folders.results)])
 
     return describe
 
@@ -57,7 +58,7 @@ def test_the_best_floor_is_the_one_beaten_by_least(rescored):
 
 def count(folders, confusion):
     for name in ("pretrained", "random"):
-        np.savez(folders.results / f"cells/cell-{name}.npz", confusion=np.array(confusion))
+        np.savez(folders.results[0] / f"cells/cell-{name}.npz", confusion=np.array(confusion))
 
 
 @pytest.mark.parametrize(
@@ -186,5 +187,5 @@ def test_an_encoder_beside_has_its_own_colour_and_column(rescored):
 def test_detectors_show_precision_by_recall_where_the_cell_kept_it(folders, rescored):
     assert rescored().details[0].precision == ""
     precision = np.stack([np.linspace(1, 0, 101), np.ones(101)])
-    np.savez(folders.results / "cells/cell-pretrained.npz", precision=precision)
+    np.savez(folders.results[0] / "cells/cell-pretrained.npz", precision=precision)
     assert rescored().details[0].precision.count("<polyline") == 3
