@@ -26,6 +26,7 @@ from rspipe.evaluate.detection.dense_evaluator import DenseDetection
 from rspipe.evaluate.detection.horizontal.evaluators import FasterRCNNDetection, PlainDETRDetection
 from rspipe.evaluate.detection.oriented.evaluator import OrientedDetection
 from rspipe.evaluate.segmentation.evaluators import LinearSegmentationProbe, UPerNetSegmentation
+from rspipe.evaluate.segmentation.floor_evaluators import ColourOfPixels, MajorityPixels
 from rspipe.schema import Task
 
 AnyEvaluator = Evaluator | PixelEvaluator | FloorEvaluator | EncodingEvaluator
@@ -40,6 +41,8 @@ EVALUATORS: dict[tuple[Task, str], Callable[[What, torch.device], AnyEvaluator]]
             FineTuned,
             LinearSegmentationProbe,
             UPerNetSegmentation,
+            MajorityPixels,
+            ColourOfPixels,
             DenseDetection,
             BlobDetection,
             OrientedBlobDetection,

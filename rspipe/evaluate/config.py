@@ -32,7 +32,7 @@ class Protocols(Strict):
         "few_shot",
         "majority",
     )
-    segmentation: tuple[str, ...] = ("linear",)
+    segmentation: tuple[str, ...] = ("linear", "majority", "colour")
     detection: tuple[str, ...] = ("linear_detector",)
 
 

@@ -90,17 +90,7 @@ def to_table(rows: Sequence[EvalResult]) -> str:
         for line in [head, *body]
     ]
     skipped = [f"skipped {_cell_of(row)}: {row.reason}" for row in rows if row.value is None]
-    return "\n".join([*(lines if done else []), *_floors(done), *skipped])
-
-
-def _floors(rows: Sequence[EvalResult]) -> list[str]:
-    """Say what no encoder at all makes of each set of masks."""
-    found = {row.benchmark: row.extra["floors"] for row in rows if "floors" in row.extra}
-    return [
-        f"floors of {name}: "
-        + ", ".join(f"{floor} mIoU {of['mIoU']:.3f}" for floor, of in floors.items())
-        for name, floors in found.items()
-    ]
+    return "\n".join([*(lines if done else []), *skipped])
 
 
 def _with_interval(row: EvalResult) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands beside the scores: floors, groups of test images, figures of the literature."""
+"""What stands beside the scores: groups of test images, figures of the literature."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,6 @@ from rspipe.report.scores import Lines, Row
 
 _NOTHING = Markup("")
 NO_REASON = "not said; compare split, protocol and metric before the numbers"
-
-
-@dataclass(frozen=True)
-class Floor:
-    """What no encoder at all makes of a set of masks."""
-
-    benchmark: str
-    name: str
-    scores: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -51,16 +42,6 @@ class Printed:
     """Whether its metric is the headline of a score of the benchmark."""
     drawing: Markup = _NOTHING
     """Its mark on the axis of the scores."""
-
-
-def floors_of(done: Sequence[Row]) -> tuple[Floor, ...]:
-    """List the floors of each benchmark once: encoders share them."""
-    found: dict[tuple[str, str], Floor] = {}
-    for row in done:
-        for name, scores in _extra(row, "floors").items():
-            key = (str(row["benchmark"]), str(name))
-            found.setdefault(key, Floor(*key, scores))
-    return tuple(found.values())
 
 
 def groups_of(every: Sequence[Lines]) -> tuple[Group, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from rspipe.report import figures
-from rspipe.report.comparisons import Floor, Group, Printed, floors_of, groups_of
+from rspipe.report.comparisons import Group, Printed, groups_of
 from rspipe.report.conventions import Convention, conventions_of
 from rspipe.report.details import Detail, details_of
 from rspipe.report.provenance import Judged, judged_of
@@ -45,7 +45,6 @@ class ResultsSection:
     imbalanced: float
     """Times its even share from which a largest class makes AA stand beside OA."""
     headline: ScoreRow | None
-    floors: tuple[Floor, ...]
     groups: tuple[Group, ...]
     elsewhere: Mapping[str, tuple[Printed, ...]]
     """Published figures of benchmarks without a score, by benchmark."""
@@ -82,7 +81,6 @@ def describe_results(folders: Sequence[ResultsFolder]) -> ResultsSection:
         verdicts={name: verdicts.count(name) for name in VERDICTS},
         imbalanced=IMBALANCED,
         headline=headline_of(rows),
-        floors=floors_of(done),
         groups=groups_of(every),
         elsewhere=elsewhere(folders, blocks),
         judged=judged_of([folder.recipe for folder in folders], done),

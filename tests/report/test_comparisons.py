@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Floors, groups and published figures beside the scores."""
 
-from rspipe.report.comparisons import NO_REASON, floors_of, groups_of, printed_of
+from rspipe.report.comparisons import NO_REASON, groups_of, printed_of
 
 
 def row(encoder, **more):
     said = {"benchmark": "masks", "protocol": "upernet", "metric": "mIoU", "value": 0.5}
     return {**said, "encoder": encoder, **more}
-
-
-def test_floors_stand_once_however_many_encoders_there_are():
-    extra = {"floors": {"colour": {"mIoU": 0.4}, "majority_class": {"mIoU": 0.1}}}
-    floors = floors_of([row("a", extra=extra), row("b", extra=extra), row("c")])
-    assert [(f.benchmark, f.name, f.scores["mIoU"]) for f in floors] == [
-        ("masks", "colour", 0.4),
-        ("masks", "majority_class", 0.1),
-    ]
 
 
 def test_groups_put_encoders_side_by_side():

@@ -14,10 +14,8 @@ from rspipe.errors import RecipeError
 from rspipe.evaluate.base import Scores, UndefinedScore
 from rspipe.evaluate.benchmarks import Benchmark
 from rspipe.evaluate.config import LinearSegmentation, SegmentationTraining, UPerNetTuning, What
-from rspipe.evaluate.extremes import Extremes
 from rspipe.evaluate.segmentation.crops import Crop, Rgb, draw_crop
-from rspipe.evaluate.segmentation.floors import ColourTable
-from rspipe.evaluate.segmentation.masks import IGNORE, ClassMask
+from rspipe.evaluate.segmentation.masks import ClassMask
 from rspipe.evaluate.segmentation.model import (
     Segmenter,
     count_parameters,
@@ -26,29 +24,15 @@ from rspipe.evaluate.segmentation.model import (
     upernet_segmenter,
 )
 from rspipe.evaluate.segmentation.pixels import LabelledPixels, Pair
-from rspipe.evaluate.segmentation.scores import (
-    IMAGE_MIOU,
-    by_group,
-    count_pixels,
-    image_miou,
-    plain_scores,
-    score,
-)
 from rspipe.evaluate.segmentation.sliding import slide
 from rspipe.evaluate.segmentation.submission import write_submission
+from rspipe.evaluate.segmentation.tally import MIOU, Tally
 from rspipe.evaluate.segmentation.training import normalised, train_segmenter
 from rspipe.evaluate.segmentation.upernet import resize_to
-from rspipe.evaluate.splits import Fold
 from rspipe.models.backbone import Backbone
 from rspipe.models.encoder import seeded
 from rspipe.progress import track
-from rspipe.schema import ImageRecord, Task
-
-MIOU = (
-    "mean over classes of the IoU of the whole test set, 0..1, ignored pixels left out "
-    "(as mmsegmentation and torchmetrics JaccardIndex(macro), not the per-image MeanIoU); "
-    "percentile bootstrap over test images"
-)
+from rspipe.schema import Task
 
 
 class _Segmentation(ABC):
@@ -79,7 +63,7 @@ class _Segmentation(ABC):
         """
         hidden = self.hidden_images(benchmark)
         pixels = LabelledPixels(benchmark, self.settings.longest_px)
-        tally = _Tally(pixels.legend.classes)
+        tally = Tally(pixels.legend.classes)
         checkpoints = []
         for seed in range(self.what.seed, self.what.seed + self.settings.seeds):
             tally.begin_training()
@@ -87,10 +71,6 @@ class _Segmentation(ABC):
                 checkpoints.append(work / f"seed_{seed}_fold_{number}.pt")
                 model = self._fit(pixels, fold.train, encoder, checkpoints[-1], seed)
                 self._predict(pixels, fold.test, model, tally)
-        if not tally.paths:
-            raise UndefinedScore("no test image can be read with its mask")
-        for fold in benchmark.folds:
-            self._score_floors(pixels, fold, tally)
         scores = tally.score(self.what, self.settings.groups)
         scores.extra["network"] = self._describe(model)
         if hidden:
@@ -107,7 +87,7 @@ class _Segmentation(ABC):
         pixels: LabelledPixels,
         tested: Int[np.ndarray, " n"],
         model: Segmenter,
-        tally: "_Tally",
+        tally: Tally,
     ) -> None:
         name = f"{pixels.benchmark.name}: predict"
         for i in track(tested.tolist(), name, leave=False):
@@ -145,15 +125,6 @@ class _Segmentation(ABC):
             self.auxiliary_weight,
         )
         return model
-
-    def _score_floors(self, pixels: LabelledPixels, fold: Fold, tally: "_Tally") -> None:
-        pairs = (pixels.try_read(i) for i in fold.train.tolist())
-        readable = (pair.for_training() for pair in pairs if pair is not None)
-        colours = ColourTable(readable, len(pixels.legend.classes))
-        for i in fold.test.tolist():
-            pair = pixels.try_read(i)
-            if pair is not None:
-                tally.add_floors(colours, pair)
 
     @property
     def auxiliary_weight(self) -> float:
@@ -251,72 +222,6 @@ class UPerNetSegmentation(_Segmentation):
                 f"a mask in that split; it has some in {splits}"
             )
         return paths
-
-
-class _Tally:
-    """What the scored images add up to, training by training.
-
-    The best and the worst images are those of the first training.
-    """
-
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = classes
-        self.trainings: list[list[Int[np.ndarray, "K K"]]] = []
-        self.paths: list[str] = []
-        self.extremes = Extremes[tuple[ImageRecord, ClassMask, ClassMask]]()
-        self.pixels = 0
-        self.ignored = 0
-        K = len(classes)
-        self.floors = {name: np.zeros((K, K), np.int64) for name in ("majority_class", "colour")}
-
-    def begin_training(self) -> None:
-        """What is added from here on is of another training, of the same images in their order."""
-        self.trainings.append([])
-
-    def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
-        """Count an image."""
-        counts = count_pixels(guess, truth, len(self.classes))
-        self.trainings[-1].append(counts)
-        if len(self.trainings) > 1:
-            return
-        self.paths.append(record.source_path)
-        things = int(counts.any(axis=1).sum())
-        self.extremes.add(image_miou(counts), things, (record, guess, truth))
-        self.pixels += truth.size
-        self.ignored += int((truth == IGNORE).sum())
-
-    def add_floors(self, colours: ColourTable, pair: Pair) -> None:
-        """Count what one class everywhere, and colour alone, make of the image."""
-        guesses = {
-            "majority_class": np.full_like(pair.mask, colours.majority),
-            "colour": colours.predict(pair.image, pair.mask.shape),
-        }
-        for name, guess in guesses.items():
-            self.floors[name] += count_pixels(guess, pair.mask, len(self.classes))
-
-    def score(self, what: What, groups: tuple[str, ...]) -> Scores:
-        """Score all images together."""
-        counts = np.stack([np.stack(training) for training in self.trainings])
-        scores = score(counts, self.classes, what.bootstrap.resamples, what.seed)
-        scores.extra["ignored_pixel_share"] = self.ignored / self.pixels
-        scores.extra["floors"] = {name: plain_scores(n) for name, n in self.floors.items()}
-        if groups:
-            scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
-        scores.arrays["paths"] = np.array(self.paths)
-        scores.arrays["image_score"] = np.array([image_miou(n) for n in counts[0]], np.float32)
-        scores.extra["image_score"] = IMAGE_MIOU
-        for place, end in enumerate(self.extremes.shown()):
-            record, guess, truth = end.value
-            scores.arrays.update({f"predicted_{place}": guess, f"truth_{place}": truth})
-            scores.examples.append(
-                {
-                    "path": record.source_path,
-                    "mask_path": record.annotation.mask_path,
-                    "rank": end.rank,
-                    "score": round(end.score, 6),
-                }
-            )
-        return scores
 
 
 @torch.inference_mode()

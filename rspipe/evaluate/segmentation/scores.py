@@ -94,15 +94,6 @@ def by_group(
     return found
 
 
-def plain_scores(counts: Int[np.ndarray, "K K"]) -> dict[str, float | None]:
-    """The three headline means of one confusion matrix, without intervals: for floors."""
-    return {
-        "mIoU": _plain(confusion.mean_defined(confusion.iou(counts))),
-        "mF1": _plain(confusion.mean_defined(confusion.f1(counts))),
-        "pixel_accuracy": _plain(confusion.overall_accuracy(counts)),
-    }
-
-
 def image_miou(counts: Int[np.ndarray, "K K"]) -> float:
     """Score one image alone; not a number where no pixel counts. See `IMAGE_MIOU`."""
     return confusion.mean_defined(confusion.iou(counts))

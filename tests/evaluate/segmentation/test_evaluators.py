@@ -18,6 +18,7 @@ from rspipe.evaluate.segmentation.evaluators import (
     UPerNetSegmentation,
     predict,
 )
+from rspipe.evaluate.segmentation.floor_evaluators import MajorityPixels
 from rspipe.evaluate.segmentation.scores import count_pixels, image_miou
 from rspipe.evaluate.tuning.checkpoint import TuningCheckpoint
 from rspipe.io.images import decode_mask
@@ -45,7 +46,8 @@ def test_learns_what_pixels_show(protocol, recipe, roofs, tiny_encoder, tmp_path
     what = what_of(recipe, roofs)
     found = protocol(what, CPU).run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
     assert found.value > 0.85
-    assert found.value > found.extra["floors"]["majority_class"]["mIoU"] + 0.3
+    floor = MajorityPixels(what, CPU).run_without_encoder(listed(roofs))
+    assert found.value > floor.value + 0.3
     assert found.extra["ignored_pixel_share"] == pytest.approx(1 / 32)
     assert found.arrays["confusion"].sum() == 6 * 31 * 32
     assert [one["rank"] for one in found.examples] == ["best"] * 3 + ["worst"] * 3
@@ -99,7 +101,6 @@ def test_score_of_several_trainings_is_the_mean_of_theirs(recipe, roofs, tiny_en
     sums = first.arrays["confusion"] + second.arrays["confusion"]
     np.testing.assert_array_equal(both.arrays["confusion"], sums)
     np.testing.assert_array_equal(both.arrays["image_score"], first.arrays["image_score"])
-    assert both.extra["floors"] == first.extra["floors"]
 
 
 def test_cell_killed_in_training_goes_on(recipe, roofs, tiny_encoder, tmp_path, monkeypatch):
@@ -185,7 +186,7 @@ def test_on_the_real_dubai_set_both_heads_beat_one_class_and_colour_alone(
     real_data, recipe, protocol
 ):
     what = {
-        "protocols": {"segmentation": [protocol]},
+        "protocols": {"segmentation": [protocol, "majority", "colour"]},
         "segmentation": {"longest_px": 256, "iterations": 150, "images_per_step": 8},
         "upernet": {
             **{"longest_px": 256, "crop_px": 32, "stride_px": 32, "fit_px": None, "channels": 16},
@@ -195,8 +196,11 @@ def test_on_the_real_dubai_set_both_heads_beat_one_class_and_colour_alone(
         "baselines": [],
     }
     out = evaluate(recipe(real_data, what, benchmarks=["dubai_seg"], contamination="none"))
-    (row,) = (EvalResult.model_validate(r) for r in json.loads((out / "results.json").read_text()))
+    rows = [EvalResult.model_validate(r) for r in json.loads((out / "results.json").read_text())]
+    row, majority, colour = rows
     assert (row.n_train, row.n_test, row.n_classes, row.n_unreadable) == (36, 9, 5, 0)
-    assert row.ci_low > 2 * row.extra["floors"]["majority_class"]["mIoU"]
-    assert row.extra["pixel_accuracy"]["value"] > row.extra["floors"]["colour"]["pixel_accuracy"]
+    assert row.ci_low > 2 * majority.value
+    assert row.extra["pixel_accuracy"]["value"] > colour.extra["pixel_accuracy"]["value"]
+    assert {majority.n_test, colour.n_test} == {row.n_test}
+    assert row.extra["over"]["majority"]["ci_low"] > 0
     assert 0 < row.extra["ignored_pixel_share"] < 0.05

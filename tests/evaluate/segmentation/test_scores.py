@@ -15,7 +15,6 @@ from rspipe.evaluate.segmentation.scores import (
     by_group,
     count_pixels,
     image_miou,
-    plain_scores,
     score,
 )
 
@@ -118,15 +117,6 @@ def test_score_of_some_images_is_theirs_alone(masks):
     found = score(counts, CLASSES, resamples=5, seed=0).estimates
     assert found.n == 11
     assert found.of(some).values[0] == alone.value
-
-
-def test_floors_are_scored_as_everything_else(masks):
-    counts = counted(*masks)
-    whole = score(counts, CLASSES, resamples=5, seed=0)
-    floor = plain_scores(counts.sum(axis=0))
-    assert floor["mIoU"] == whole.value
-    assert floor["mF1"] == whole.extra["mF1"]["value"]
-    assert floor["pixel_accuracy"] == whole.extra["pixel_accuracy"]["value"]
 
 
 def test_groups_are_folders_of_the_path(masks):
