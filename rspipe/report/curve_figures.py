@@ -13,6 +13,7 @@ from rspipe.report.svg import Canvas, Scale, compact
 
 _SIZE = (420, 260)
 _LEFT, _TOP, _BOTTOM, _RIGHT = 44, 12, 42, 14
+_CLASS_COLOURS = 7
 
 Points = Sequence[tuple[float, Score]]
 """Size of the drawn part, and its score."""
@@ -57,12 +58,27 @@ def precision_curves(precision: NDArray[np.float64], names: Sequence[str]) -> Ma
     for tick in x.ticks():
         canvas.add("text", compact(tick), x=x(tick), y=y.start_px + 16, class_="tick middle")
     recalls = np.linspace(0, 1, precision.shape[1]).tolist()
-    lines = [(precision[k], f"line raw {colour(k)}", names[k]) for k in known.tolist()]
+    lines = [(precision[k], f"line raw {_look(k)}", names[k]) for k in known.tolist()]
     for values, look, name in [*lines, (precision[known].mean(axis=0), "line c0", "mean")]:
         points = zip(recalls, values.tolist(), strict=True)
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
         canvas.add("polyline", hint=name, points=path, class_=look)
     return canvas.render()
+
+
+def precision_legend(
+    precision: NDArray[np.float64], names: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """Name and colour of the classes that have a curve; none where colours would come twice."""
+    known = np.flatnonzero(~np.isnan(precision).any(axis=1)).tolist()
+    if len(names) > _CLASS_COLOURS:
+        return ()
+    return (*((names[k], _look(k)) for k in known), ("mean", colour(0)))
+
+
+def _look(index: int) -> str:
+    """Class of a curve in the page's style; the first colour is the mean's."""
+    return colour(1 + index % _CLASS_COLOURS)
 
 
 def _curve(

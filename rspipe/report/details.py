@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from rspipe.report import figures
 from rspipe.report.confident import Confident, confident_of
-from rspipe.report.curve_figures import label_curves, precision_curves
+from rspipe.report.curve_figures import label_curves, precision_curves, precision_legend
 from rspipe.report.examples import Example, Swatch, read_examples
 from rspipe.report.robustness_section import is_corrupted
 from rspipe.report.score_table import Block
@@ -65,6 +66,8 @@ class Detail:
     """Score by number of labels."""
     precision: Markup
     """Precision by recall of a detector."""
+    precision_legend: tuple[tuple[str, str], ...]
+    """Name of each of its curves, and its class in the page's style."""
     confusion: Markup
     examples: tuple[Example, ...]
     legend: tuple[Swatch, ...]
@@ -100,6 +103,7 @@ def _detail(block: Block, recipe: str, looks: Mapping[str, str]) -> Detail:
     arrays, root = folder.arrays(row), folder.images_root(row)
     extra = row.get("extra") or {}
     names = [str(name) for name in extra.get("classes") or ()]
+    precision = _precision(arrays, len(names))
     examples, legend = read_examples(folder.cell_file(row, ".json"), arrays, names, root)
     return Detail(
         benchmark=row["benchmark"],
@@ -113,7 +117,8 @@ def _detail(block: Block, recipe: str, looks: Mapping[str, str]) -> Detail:
         thing=_THINGS.get(row["task"], "thing"),
         classes=_classes(lines, names),
         curve=_curve(lines, looks),
-        precision=_precision(arrays, names),
+        precision=Markup("") if precision is None else precision_curves(precision, names),
+        precision_legend=() if precision is None else precision_legend(precision, names),
         confusion=_confusion(arrays, names),
         examples=examples,
         legend=legend,
@@ -137,12 +142,12 @@ def _classes(lines: Lines, names: Sequence[str]) -> tuple[ClassRow, ...]:
     )
 
 
-def _precision(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Markup:
-    """Draw precision by recall; older cells of detectors kept none."""
+def _precision(arrays: Mapping[str, np.ndarray], n_classes: int) -> NDArray[np.float64] | None:
+    """Precision by class and recall; older cells of detectors kept none."""
     precision = arrays.get("precision")
-    if precision is None or len(precision) != len(names):
-        return Markup("")
-    return precision_curves(precision.astype(np.float64), names)
+    if precision is None or len(precision) != n_classes:
+        return None
+    return precision.astype(np.float64)
 
 
 def _confusion(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Markup:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from rspipe.report.curve_figures import label_curves, precision_curves
+from rspipe.report.curve_figures import label_curves, precision_curves, precision_legend
 from rspipe.report.scores import Score
 
 
@@ -40,3 +40,17 @@ def test_classes_without_objects_have_no_precision_curve():
     assert chart.count("<polyline") == 2  # the class and the mean
     assert "ship" in chart
     assert "car" not in chart
+
+
+def test_each_precision_curve_is_named_in_its_colour_and_the_mean_has_its_own():
+    precision = np.stack([np.linspace(1, 0, 101), np.full(101, np.nan), np.ones(101)])
+    legend = precision_legend(precision, ["ship", "car", "bridge"])
+    assert [name for name, _ in legend] == ["ship", "bridge", "mean"]
+    chart = precision_curves(precision, ["ship", "car", "bridge"])
+    looks = re.findall(r'class="line (?:raw )?(c\d)"', chart)
+    assert looks == [look for _, look in legend]
+    assert len(set(looks)) == 3
+
+
+def test_colours_that_would_come_twice_name_no_class():
+    assert precision_legend(np.ones((8, 101)), [str(k) for k in range(8)]) == ()
