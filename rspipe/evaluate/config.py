@@ -277,13 +277,13 @@ class What(Strict):
     few_shot: FewShot = FewShot()
     label_share: LabelShare = LabelShare()
     fine_tune: FineTuning = FineTuning()
-    segmentation: LinearSegmentation = LinearSegmentation()
+    linear_segmentation: LinearSegmentation = LinearSegmentation()
     upernet: UPerNetTuning = UPerNetTuning()
-    detector: LinearDetector = LinearDetector()
+    linear_detector: LinearDetector = LinearDetector()
     blobs: Blobs = Blobs()
     faster_rcnn: FasterRCNNTuning = FasterRCNNTuning()
     plain_detr: PlainDETRTuning = PlainDETRTuning()
-    oriented: OrientedTuning = OrientedTuning()
+    oriented_rcnn: OrientedTuning = OrientedTuning()
     robustness: Robustness | None = None
     """Corruptions under which probes of classification are scored too; null: none."""
     bootstrap: Bootstrap = Bootstrap()

@@ -37,13 +37,13 @@ def recipe(run_folder, tmp_path):
             "few_shot": {"shots": [1, 4], "draws": 2},
             "label_share": {"shares": [0.5], "draws": 2},
             "protocols": {"classification": ["knn", "knn_white", "logistic"]},
-            "segmentation": {"iterations": 30, "images_per_step": 4},
+            "linear_segmentation": {"iterations": 30, "images_per_step": 4},
             "upernet": {
                 **{"crop_px": 32, "stride_px": 24, "fit_px": None, "channels": 16},
                 **{"iterations": 20, "images_per_step": 4, "lr": 1e-3, "warmup_iterations": 2},
             },
             "fine_tune": {"img_px": None, "epochs": 1, "images_per_step": 8, "seeds": 1},
-            "detector": {"tiles": 1, "steps": 60, "images_per_step": 4},
+            "linear_detector": {"tiles": 1, "steps": 60, "images_per_step": 4},
             "faster_rcnn": {
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},
                 "detector": {"width": 16, "regions": {"hidden": 16, "score_threshold": 0.0}},
@@ -52,7 +52,7 @@ def recipe(run_folder, tmp_path):
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "images_per_step": 4},
                 "detector": {"width": 16, "heads": 2, "layers": 1, "hidden": 16, "queries": 8},
             },
-            "oriented": {
+            "oriented_rcnn": {
                 **{"img_px": None, "epochs": 1, "warmup_steps": 2, "lr": 1e-3},
                 "detector": {"width": 16, "regions": {"hidden": 16, "score_threshold": 0.0}},
             },

@@ -125,7 +125,7 @@ def test_a_recipe_judges_timm_s_models_beside_each_other(tmp_path):
             "bootstrap": {"resamples": 5},
             "efficient": {"epochs": 1, "min_steps": 20, "lr_grid": [8.0]},
             "protocols": {"classification": ["knn", "efficient"], "segmentation": ["linear"]},
-            "segmentation": {"iterations": 3, "images_per_step": 2, "crop_px": 64},
+            "linear_segmentation": {"iterations": 3, "images_per_step": 2, "crop_px": 64},
         },
         "how": {"device": "cpu", "threads": 1},
     }

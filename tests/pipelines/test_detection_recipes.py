@@ -20,10 +20,14 @@ TINY = EncoderConfig(
     timm_name="vit_tiny_patch16_224", img_px=32, patch_px=8, width=48, depth=2, heads=2
 )
 QUICK = (
-    *("what.oriented.img_px=64", "what.oriented.epochs=1", "what.oriented.warmup_steps=2"),
-    *("what.oriented.detector.width=16", "what.oriented.detector.regions.hidden=16"),
-    *("what.oriented.detector.proposals.kept=20", "what.bootstrap.resamples=20"),
-    *("what.oriented.detector.regions.score_threshold=0.0", "how.device=cpu", "how.threads=1"),
+    *(
+        "what.oriented_rcnn.img_px=64",
+        "what.oriented_rcnn.epochs=1",
+        "what.oriented_rcnn.warmup_steps=2",
+    ),
+    *("what.oriented_rcnn.detector.width=16", "what.oriented_rcnn.detector.regions.hidden=16"),
+    *("what.oriented_rcnn.detector.proposals.kept=20", "what.bootstrap.resamples=20"),
+    *("what.oriented_rcnn.detector.regions.score_threshold=0.0", "how.device=cpu", "how.threads=1"),
     *("what.faster_rcnn.img_px=64", "what.faster_rcnn.epochs=1", "what.faster_rcnn.warmup_steps=2"),
     *("what.faster_rcnn.detector.width=16", "what.faster_rcnn.detector.regions.hidden=16"),
 )
@@ -123,6 +127,6 @@ def test_dior_r_trains_on_train_and_val_and_scores_test(tmp_path, capsys):
 
 def test_the_recipe_of_dior_r_states_the_published_protocol():
     recipe = load_recipe(PIPELINES / "dior_r/eval.yaml", EvalRecipe)
-    assert recipe.what.oriented == OrientedTuning()
+    assert recipe.what.oriented_rcnn == OrientedTuning()
     assert {figure.benchmark for figure in recipe.published} == {"dior_r"}
     assert {figure.metric for figure in recipe.published} == {"AP50_voc07"}

@@ -133,9 +133,9 @@ def _quick_eval(native, tmp_path):
         *(f"encoder={tmp_path / 'run'}", f"data={native}", f"out={tmp_path / 'results'}"),
         *heads,
         *tuned,
-        *("what.segmentation.crop_px=96", "what.segmentation.stride_px=96"),
+        *("what.linear_segmentation.crop_px=96", "what.linear_segmentation.stride_px=96"),
         *("what.upernet.crop_px=96", "what.upernet.stride_px=96", "what.upernet.channels=8"),
-        *("what.segmentation.longest_px=192", "what.upernet.longest_px=192"),
+        *("what.linear_segmentation.longest_px=192", "what.upernet.longest_px=192"),
         *("what.logistic.c_grid=[1.0]", "what.bootstrap.resamples=20", "how.device=cpu"),
     ]
 

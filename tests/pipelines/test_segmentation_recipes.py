@@ -22,7 +22,7 @@ QUICK = (
     *("what.upernet.crop_px=32", "what.upernet.stride_px=24", "what.upernet.fit_px=32"),
     *("what.upernet.channels=8", "what.upernet.iterations=30", "what.upernet.images_per_step=4"),
     *("what.upernet.warmup_iterations=2", "what.upernet.lr=1e-3", "what.bootstrap.resamples=20"),
-    *("what.segmentation.iterations=30", "what.segmentation.images_per_step=4"),
+    *("what.linear_segmentation.iterations=30", "what.linear_segmentation.images_per_step=4"),
     *("how.device=cpu", "how.threads=1"),
 )
 

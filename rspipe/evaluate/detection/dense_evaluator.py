@@ -49,7 +49,7 @@ class DenseDetection:
     @property
     def settings(self) -> LinearDetector:
         """Steps, width and thresholds."""
-        return self.what.detector
+        return self.what.linear_detector
 
     def run(self, benchmark: Benchmark, features: Features) -> Scores:
         """Train per fold, detect in the test images, score all detections together."""

@@ -140,7 +140,7 @@ def cut_tiles(pixels: UInt8[np.ndarray, "B H W 3"], tiles: int) -> UInt8[np.ndar
 
 def _tiles(task: Task, what: What) -> int:
     """Tiles per side in which images of a task are encoded."""
-    return what.detector.tiles if task == "detection" else 1
+    return what.linear_detector.tiles if task == "detection" else 1
 
 
 def _batches(

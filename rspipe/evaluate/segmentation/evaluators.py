@@ -178,7 +178,7 @@ class LinearSegmentationProbe(_Segmentation):
     @property
     def settings(self) -> LinearSegmentation:
         """Steps, learning rate and batch."""
-        return self.what.segmentation
+        return self.what.linear_segmentation
 
     def build(self, encoder: Backbone, n_classes: int) -> Segmenter:
         """Put a linear head on a frozen copy of an encoder."""

@@ -84,7 +84,7 @@ def test_same_seed_same_scores(recipe, roofs, tiny_encoder, tmp_path):
 def test_score_of_several_trainings_is_the_mean_of_theirs(recipe, roofs, tiny_encoder, tmp_path):
     def run(**said):
         brief = {"iterations": 3, "images_per_step": 2, "crop_px": 16}
-        what = what_of(recipe, roofs, segmentation={**brief, **said.pop("more", {})}, **said)
+        what = what_of(recipe, roofs, linear_segmentation={**brief, **said.pop("more", {})}, **said)
         probe = LinearSegmentationProbe(what, CPU)
         return probe.run_on_pixels(listed(roofs), tiny_encoder, tmp_path / "work")
 
@@ -187,7 +187,7 @@ def test_on_the_real_dubai_set_both_heads_beat_one_class_and_colour_alone(
 ):
     what = {
         "protocols": {"segmentation": [protocol, "majority", "colour"]},
-        "segmentation": {"longest_px": 256, "iterations": 150, "images_per_step": 8},
+        "linear_segmentation": {"longest_px": 256, "iterations": 150, "images_per_step": 8},
         "upernet": {
             **{"longest_px": 256, "crop_px": 32, "stride_px": 32, "fit_px": None, "channels": 16},
             **{"iterations": 80, "images_per_step": 8, "lr": 5e-3, "warmup_iterations": 5},

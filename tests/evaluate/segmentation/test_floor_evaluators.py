@@ -51,7 +51,7 @@ def test_colour_alone_counts_what_its_table_says_of_each_test_image(roofs):
 def test_a_head_is_compared_with_both_floors_image_by_image(recipe, roofs, tmp_path):
     what = {
         "protocols": {"segmentation": ["linear", "majority", "colour"]},
-        "segmentation": {"iterations": 2, "images_per_step": 2, "crop_px": 16},
+        "linear_segmentation": {"iterations": 2, "images_per_step": 2, "crop_px": 16},
         "baselines": [],
     }
     out = evaluate(recipe(tmp_path, what, benchmarks=["roofs"]))

@@ -37,7 +37,7 @@ class OrientedDetection(TunedDetection):
     @property
     def settings(self) -> OrientedTuning:
         """Network and training."""
-        return self.what.oriented
+        return self.what.oriented_rcnn
 
     def detector_on(self, encoder: Backbone, n_classes: int) -> Detector:
         """Put Oriented R-CNN on the four-tap pyramid."""

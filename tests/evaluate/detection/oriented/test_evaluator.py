@@ -50,7 +50,7 @@ def what(**said):
         "detector": SMALL,
         **said,
     }
-    return What(oriented=OrientedTuning(**quick), bootstrap=Bootstrap(resamples=10))
+    return What(oriented_rcnn=OrientedTuning(**quick), bootstrap=Bootstrap(resamples=10))
 
 
 @pytest.fixture

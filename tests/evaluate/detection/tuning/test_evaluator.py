@@ -54,7 +54,7 @@ class SeesSquares:
     "evaluator",
     [
         FasterRCNNDetection(What(faster_rcnn=FasterRCNNTuning(**WINDOWS)), CPU),
-        OrientedDetection(What(oriented=OrientedTuning(**WINDOWS)), CPU),
+        OrientedDetection(What(oriented_rcnn=OrientedTuning(**WINDOWS)), CPU),
     ],
 )
 def test_windows_find_every_object_once_and_whole(evaluator, monkeypatch):
@@ -86,7 +86,7 @@ def test_windows_find_every_object_once_and_whole(evaluator, monkeypatch):
     [
         FasterRCNNDetection(What(faster_rcnn={"precision": "bfloat16", "detector": RCNN}), CPU),
         PlainDETRDetection(What(plain_detr={"precision": "bfloat16", "detector": SMALL_DETR}), CPU),
-        OrientedDetection(What(oriented={"precision": "bfloat16", "detector": ORIENTED}), CPU),
+        OrientedDetection(What(oriented_rcnn={"precision": "bfloat16", "detector": ORIENTED}), CPU),
     ],
 )
 def test_lower_precision_is_of_products_not_of_boxes(evaluator, tiny_encoder):
