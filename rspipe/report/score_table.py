@@ -35,7 +35,7 @@ Footnotes = Sequence[tuple[str, str]]
 """Metrics with their conventions; the number of a line is a place in them, from 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """Rows of one folder that differ in the encoder alone."""
 
@@ -51,6 +51,11 @@ class Block:
     def benchmark(self) -> tuple[str, str]:
         """Name and task."""
         return str(self.row["benchmark"]), str(self.row["task"])
+
+    @property
+    def cells(self) -> frozenset[str]:
+        """Fingerprints of its numbers; none in results that kept none."""
+        return frozenset(str(row["cell"]) for row in self.lines.values() if row.get("cell"))
 
     @property
     def measure(self) -> tuple[str, ...]:
@@ -102,8 +107,14 @@ class ScoreRow:
 
 
 def blocks_of(folders: Sequence[ResultsFolder]) -> list[Block]:
-    """Group the scores of all folders; blocks of one benchmark stand together."""
-    found = [Block(folder, lines) for folder in folders for lines in lines_of(folder.done)]
+    """Group the scores of all folders; blocks of one benchmark stand together.
+
+    The very cells of an earlier folder, as of floors that two recipes share, are shown once.
+    """
+    different: dict[object, Block] = {}
+    for block in (Block(folder, lines) for folder in folders for lines in lines_of(folder.done)):
+        different.setdefault((block.measure, block.cells) if block.cells else block, block)
+    found = list(different.values())
     order = list(dict.fromkeys(block.benchmark for block in found))
     return sorted(found, key=lambda block: order.index(block.benchmark))
 

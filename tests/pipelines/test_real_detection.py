@@ -26,9 +26,9 @@ TINY = EncoderConfig(
 )
 PER_SPLIT = 2
 QUICK = (
-    *(f"what.{which}.epochs=1" for which in ("faster_rcnn", "oriented")),
-    *(f"what.{which}.img_px=48" for which in ("faster_rcnn", "oriented")),
-    *(f"what.{which}.crop_px=256" for which in ("faster_rcnn", "oriented")),
+    *(f"what.{which}.epochs=1" for which in ("faster_rcnn", "plain_detr", "oriented_rcnn")),
+    *(f"what.{which}.img_px=48" for which in ("faster_rcnn", "plain_detr", "oriented_rcnn")),
+    *(f"what.{which}.crop_px=256" for which in ("faster_rcnn", "plain_detr", "oriented_rcnn")),
     *("what.bootstrap.resamples=20", "what.blobs.candidates=200"),
 )
 
@@ -62,7 +62,7 @@ def test_thermal_pictures(data, tmp_path):
     (fold,) = listed(data, "hit_uav").folds
     assert (len(fold.train), len(fold.test)) == (84, 33)
     rows = judged("detect_hit_uav.yaml", data, tmp_path, f"what.max_images={PER_SPLIT}")
-    protocols = {"faster_rcnn", "oriented_rcnn"}
+    protocols = {"faster_rcnn", "plain_detr", "oriented_rcnn"}
     assert set(rows) == {(p, e) for p in protocols for e in ("pretrained", "random")} | {
         ("blobs", "none"),
         ("oriented_blobs", "none"),
@@ -107,8 +107,7 @@ def test_pictures_to_learn_by_heart_stand_in_both_parts(data, tmp_path):
     assert len(boxes) == 34
     middles = np.array([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in boxes])
     assert ((middles >= 0) & (middles < WINDOW_PX)).all()
-    recipe = ("what.plain_detr.epochs=1", "what.plain_detr.img_px=48")
-    rows = judged("by_heart.yaml", data, tmp_path, *recipe)
+    rows = judged("by_heart.yaml", data, tmp_path)
     assert {name for name, _ in rows} == {"faster_rcnn", "plain_detr", "oriented_rcnn"}
     # People are warm: the picture and its boxes are of one place.
     person = next(b for b in train[1].annotation.boxes if b.label == "Person")

@@ -34,7 +34,10 @@ def test_no_folder_without_results(tmp_path):
 def test_recipes_that_measure_the_same_have_a_line_each_and_their_names(folder_of):
     """AID at two training ratios: equal names, other settings; neither hides the other."""
     section = describe_results(
-        [folder_of("aid_20", *pair()), folder_of("aid_50", *pair(protocol="linear"), *pair())]
+        [
+            folder_of("aid_20", *pair()),
+            folder_of("aid_50", *pair(protocol="linear"), *pair(cell="x")),
+        ]
     )
     assert [(row.protocol, row.recipe) for row in section.rows] == [
         ("knn", "aid_20"),
@@ -42,6 +45,15 @@ def test_recipes_that_measure_the_same_have_a_line_each_and_their_names(folder_o
         ("knn", "aid_50"),
     ]
     assert [one.recipe for one in section.details] == ["aid_20", "", "aid_50"]
+
+
+def test_a_floor_that_two_recipes_share_is_shown_once(folder_of):
+    floor = score("none", 0.3, protocol="majority")
+    section = describe_results(
+        [folder_of("a", floor, *pair()), folder_of("b", floor, *pair(protocol="linear", cell="x"))]
+    )
+    assert [row.protocol for row in section.rows] == ["majority", "knn", "linear"]
+    assert [row.recipe for row in section.rows] == ["", "", ""]
 
 
 def test_lines_of_one_benchmark_stand_together(folder_of):
@@ -70,7 +82,7 @@ def test_published_figures_stand_below_the_lines_of_their_own_recipe(folder_of):
     section = describe_results(
         [
             folder_of("aid_20", *pair(), published=printed(0.9)),
-            folder_of("aid_50", *pair(), *pair(protocol="linear"), published=printed(0.95)),
+            folder_of("aid_50", *pair(cell="x"), *pair(protocol="linear"), published=printed(0.95)),
         ]
     )
     assert [[one.value for one in row.printed] for row in section.rows] == [[0.9], [], [0.95]]
