@@ -62,7 +62,7 @@ class Tally:
             groups: names of folders whose images are scored apart, too.
 
         Raises:
-            UndefinedScore: there is none.
+            UndefinedScore: no image was added.
         """
         if not self.paths:
             raise UndefinedScore("no test image can be read with its mask")
