@@ -128,7 +128,7 @@ def test_the_recipes_run_end_to_end(native, tmp_path):
 
 def _quick_eval(native, tmp_path):
     heads = [f"what.{name}.{dial}" for name in ("linear", "efficient") for dial in _QUICK_HEAD]
-    tuned = [f"what.{name}.iterations=2" for name in ("segmentation", "upernet")]
+    tuned = [f"what.{name}.iterations=2" for name in ("linear_segmentation", "upernet")]
     return [
         *(f"encoder={tmp_path / 'run'}", f"data={native}", f"out={tmp_path / 'results'}"),
         *heads,

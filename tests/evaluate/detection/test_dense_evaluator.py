@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 def test_few_images_are_learned_by_heart(tmp_path, tiny_encoder):
     write_boxes(tmp_path / "lamps", count=4)
     what = What(
-        detector=LinearDetector(tiles=2, steps=250, images_per_step=4, lr=5e-3),
+        linear_detector=LinearDetector(tiles=2, steps=250, images_per_step=4, lr=5e-3),
         bootstrap=Bootstrap(resamples=10),
     )
     benchmark = list_benchmark(tmp_path / "lamps", card_for(tmp_path / "lamps"), what)
