@@ -2,6 +2,7 @@
 """The recipes of LoveDA and SpaceNet 1 state the published protocol and run on fakes."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_loveda_trains_on_train_scores_val_and_parts_town_and_country(run, tmp_p
         assert row.per_class["building"] > 0.8
         assert not row.per_class["forest"]  # none in the truth: no score, or 0 where predicted
     told = capsys.readouterr().out
-    assert "loveda     majority" in told
+    assert re.search(r"loveda +majority +mIoU +0\.", told)
     assert "published: loveda  SelectiveMAE ViT-L, OpticalRS-13M  mIoU 0.5392" in told
 
 
@@ -75,9 +76,10 @@ def test_spacenet_prints_the_building_class_beside_the_means(run, tmp_path, caps
     for row in rows.values():
         assert (row.status, row.n_train, row.n_test) == ("done", 8, 4)
         assert row.extra["building_IoU"]["value"] == row.per_class["building"]
-        assert row.extra["mF1"]["value"] >= row.value >= rows["majority"].value
         iou = row.per_class["building"]
         assert row.extra["building_F1"]["value"] == pytest.approx(2 * iou / (1 + iou))
+    for row in (rows["linear"], rows["upernet"]):
+        assert row.extra["mF1"]["value"] > row.value > rows["majority"].value
     assert rows["upernet"].per_class["building"] > 0.5
     assert "column says mF1" in capsys.readouterr().out
 
