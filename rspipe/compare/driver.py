@@ -17,7 +17,7 @@ from rspipe.compare.plan import PlannedRun, Planner
 from rspipe.compare.runs import has_diverged, is_complete, train_in_children
 from rspipe.compare.table import Candidate, Row, Table, floor_row, run_row, to_text, write_table
 from rspipe.errors import RunError
-from rspipe.io.tables import read_json, write_json
+from rspipe.io.tables import read_json, read_json_if_there, write_json
 from rspipe.train.logging import read_metrics
 
 _TRIAL_STEPS = 40
@@ -75,7 +75,7 @@ class _Comparison:
     def _trials(self) -> dict[str, float]:
         """Find the seconds per step of each variant; found once, so that a resumed run agrees."""
         note = Path(self.recipe.out_folder) / "pace.json"
-        known: dict[str, float] = read_json(note) if note.is_file() else {}
+        known: dict[str, float] = read_json_if_there(note)
         trials = {name: self.planner.trial(name, _TRIAL_STEPS) for name in self.recipe.variants}
         missing = {name: run for name, run in trials.items() if run.recipe.name not in known}
         self._do(list(missing.values()), "trials of speed")

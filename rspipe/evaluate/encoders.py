@@ -12,7 +12,7 @@ import typer
 from jaxtyping import Float, UInt8
 
 from rspipe.errors import RecipeError
-from rspipe.io.tables import read_json
+from rspipe.io.tables import read_json_if_there
 from rspipe.models.backbone import Backbone
 from rspipe.models.checkpoint import HUB_CARD, HUB_CONFIG
 from rspipe.models.encoder import CARD_FILE, WEIGHTS_FILE, Encoder
@@ -144,8 +144,7 @@ def open_encoder(place: str, rules: InputRules | None = None) -> Judged:
 
 def _corpus_of(run: Path, sha256: str) -> str | None:
     """Read which corpus made these very weights, where the run's manifest says so."""
-    manifest = run / "manifest.json"
-    said = read_json(manifest) if manifest.is_file() else {}
+    said = read_json_if_there(run / "manifest.json")
     is_of_these = isinstance(said, dict) and said.get("encoder_sha256") == sha256
     return str(said["corpus_fingerprint"]) if is_of_these and "corpus_fingerprint" in said else None
 

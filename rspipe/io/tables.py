@@ -110,6 +110,11 @@ def read_json(path: Place) -> Any:
     return json.loads(path.read_text())
 
 
+def read_json_if_there(path: Place) -> Any:
+    """Read a JSON file; an empty mapping where there is none."""
+    return read_json(path) if path.is_file() else {}
+
+
 def remove_partials(folder: Path) -> None:
     """Delete what a killed writer left behind."""
     for partial in folder.rglob(".*.partial"):

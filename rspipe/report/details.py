@@ -78,26 +78,19 @@ class Detail:
     """What says how sure a prediction is."""
 
 
-def details_of(
-    blocks: Sequence[Block], recipes: Sequence[str], looks: Mapping[str, str]
-) -> tuple[Detail, ...]:
+def details_of(blocks: Sequence[Block], looks: Mapping[str, str]) -> tuple[Detail, ...]:
     """Describe what stands behind each block; the page opens the first, so floors come last.
 
     Args:
         blocks: of all folders.
-        recipes: the name that each block is told apart by; empty where nothing else is like it.
         looks: class of each encoder in the page's style.
     """
-    shown = [
-        (block, recipe)
-        for block, recipe in zip(blocks, recipes, strict=True)
-        if not is_corrupted(block.lines)
-    ]
-    shown.sort(key=lambda one: PRETRAINED not in one[0].lines)
-    return tuple(_detail(block, recipe, looks) for block, recipe in shown)
+    shown = [block for block in blocks if not is_corrupted(block.lines)]
+    shown.sort(key=lambda block: PRETRAINED not in block.lines)
+    return tuple(_detail(block, looks) for block in shown)
 
 
-def _detail(block: Block, recipe: str, looks: Mapping[str, str]) -> Detail:
+def _detail(block: Block, looks: Mapping[str, str]) -> Detail:
     lines, folder = block.lines, block.folder
     row = lines.get(PRETRAINED, block.row)
     arrays, root = folder.arrays(row), folder.images_root(row)
@@ -108,7 +101,7 @@ def _detail(block: Block, recipe: str, looks: Mapping[str, str]) -> Detail:
     return Detail(
         benchmark=row["benchmark"],
         protocol=row["protocol"],
-        recipe=recipe,
+        recipe=block.recipe,
         metric=row["metric"],
         encoder=str(row["encoder"]),
         encoders=encoders_of(list(lines.values())),
@@ -116,7 +109,7 @@ def _detail(block: Block, recipe: str, looks: Mapping[str, str]) -> Detail:
         class_metric=_CLASS_METRICS.get(row["task"], ""),
         thing=_THINGS.get(row["task"], "thing"),
         classes=_classes(lines, names),
-        curve=_curve(lines, looks),
+        curve=_curve(block, looks),
         precision=Markup("") if precision is None else precision_curves(precision, names),
         precision_legend=() if precision is None else precision_legend(precision, names),
         confusion=_confusion(arrays, names),
@@ -128,9 +121,9 @@ def _detail(block: Block, recipe: str, looks: Mapping[str, str]) -> Detail:
     )
 
 
-def _curve(lines: Lines, looks: Mapping[str, str]) -> Markup:
-    protocol = str(next(iter(lines.values()))["protocol"])
-    return label_curves(curves_of(lines), looks, SIZES.get(protocol, "size of the train part"))
+def _curve(block: Block, looks: Mapping[str, str]) -> Markup:
+    sizes = SIZES.get(str(block.row["protocol"]), "size of the train part")
+    return label_curves(curves_of(block.lines), looks, sizes)
 
 
 def _classes(lines: Lines, names: Sequence[str]) -> tuple[ClassRow, ...]:

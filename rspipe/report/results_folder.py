@@ -3,13 +3,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rspipe.errors import RspipeError
-from rspipe.io.tables import read_json
+from rspipe.io.tables import read_json, read_json_if_there
+from rspipe.report.comparisons import Printed, printed_of
 from rspipe.report.scores import Row, is_trained
 
 
@@ -26,10 +28,9 @@ class ResultsFolder:
         """Read a results folder; None where nothing was evaluated."""
         if not (path / "results.json").is_file():
             return None
-        manifest = path / "manifest.json"
         return cls(
             path=path,
-            manifest=read_json(manifest) if manifest.is_file() else {},
+            manifest=read_json_if_there(path / "manifest.json"),
             rows=read_json(path / "results.json"),
         )
 
@@ -44,10 +45,15 @@ class ResultsFolder:
         """Of its recipe."""
         return str(self.recipe.get("name") or self.path.name)
 
-    @property
+    @cached_property
     def done(self) -> list[Row]:
         """Rows with a score."""
         return [row for row in self.rows if row["status"] == "done"]
+
+    @cached_property
+    def printed(self) -> tuple[Printed, ...]:
+        """Published figures of its recipe, with its own scores of the same name."""
+        return printed_of(self.recipe, self.done)
 
     def cell_file(self, row: Row, suffix: str) -> Path:
         """File of a row's arrays (.npz) or examples (.json)."""

@@ -77,7 +77,7 @@ def describe_results(folders: Sequence[ResultsFolder]) -> ResultsSection:
         axis=figures.interval_axis(axis),
         conventions=conventions_of(footnotes),
         skipped=tuple(row for folder in folders for row in folder.rows if row["status"] != "done"),
-        details=details_of(blocks, [row.recipe for row in rows], looks),
+        details=details_of(blocks, looks),
         verdicts={name: verdicts.count(name) for name in VERDICTS},
         imbalanced=IMBALANCED,
         headline=headline_of(rows),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from rspipe.io.tables import read_json
+from rspipe.io.tables import read_json_if_there
 from rspipe.recipe import read_yaml
 from rspipe.report import figures
 from rspipe.report.figures import Series
@@ -37,10 +37,9 @@ class Run:
         """Read a run folder; None where no run has begun."""
         if not (path / "run.yaml").is_file():
             return None
-        manifest = path / "manifest.json"
         return cls(
             path=path,
-            manifest=read_json(manifest) if manifest.is_file() else {},
+            manifest=read_json_if_there(path / "manifest.json"),
             note=read_yaml((path / "run.yaml").read_text()),
             metrics=read_metrics(path / "metrics.jsonl"),
         )

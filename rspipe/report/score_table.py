@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from rspipe.report import figures
-from rspipe.report.comparisons import Printed, printed_of
+from rspipe.report.comparisons import Printed
 from rspipe.report.results_folder import ResultsFolder
 from rspipe.report.robustness_section import is_corrupted
 from rspipe.report.scores import (
@@ -41,6 +41,8 @@ class Block:
 
     folder: ResultsFolder
     lines: Lines
+    recipe: str = ""
+    """Name of its recipe, where several measure the same; else empty."""
 
     @property
     def row(self) -> Row:
@@ -114,7 +116,11 @@ def blocks_of(folders: Sequence[ResultsFolder]) -> list[Block]:
     different: dict[object, Block] = {}
     for block in (Block(folder, lines) for folder in folders for lines in lines_of(folder.done)):
         different.setdefault((block.measure, block.cells) if block.cells else block, block)
-    found = list(different.values())
+    times = Counter(block.measure for block in different.values())
+    found = [
+        replace(block, recipe=block.folder.name) if times[block.measure] > 1 else block
+        for block in different.values()
+    ]
     order = list(dict.fromkeys(block.benchmark for block in found))
     return sorted(found, key=lambda block: order.index(block.benchmark))
 
@@ -123,12 +129,7 @@ def axis_of(folders: Sequence[ResultsFolder]) -> Axis:
     """Shared axis of all intervals: tenths around the lowest and the highest end."""
     scores = [score_of(row) for folder in folders for row in folder.done]
     ends = [end for score in scores for end in (score.low, score.high)]
-    ends += [
-        one.value
-        for folder in folders
-        for one in printed_of(folder.recipe, folder.done)
-        if one.is_headline
-    ]
+    ends += [one.value for folder in folders for one in folder.printed if one.is_headline]
     if not ends:
         return 0.0, 1.0
     return math.floor(10 * min(ends)) / 10, math.ceil(10 * max(ends)) / 10
@@ -145,17 +146,9 @@ def score_rows(
         axis: shared by all drawings.
         looks: class of each encoder in the page's style.
     """
-    times = Counter(block.measure for block in blocks)
     last = {(block.folder.path, block.benchmark): block for block in blocks}.values()
     return tuple(
-        _score_row(
-            block,
-            block.folder.name if times[block.measure] > 1 else "",
-            _drawn(block, axis) if any(block is one for one in last) else (),
-            footnotes,
-            axis,
-            looks,
-        )
+        _score_row(block, _drawn(block, axis) if block in last else (), footnotes, axis, looks)
         for block in blocks
     )
 
@@ -167,7 +160,7 @@ def elsewhere(
     scored = {(block.folder.path, block.benchmark[0]) for block in blocks}
     found: dict[str, tuple[Printed, ...]] = {}
     for folder in folders:
-        for one in printed_of(folder.recipe, folder.done):
+        for one in folder.printed:
             if (folder.path, one.benchmark) not in scored:
                 found[one.benchmark] = (*found.get(one.benchmark, ()), one)
     return found
@@ -181,7 +174,6 @@ def headline_of(rows: Sequence[ScoreRow]) -> ScoreRow | None:
 
 def _score_row(
     block: Block,
-    recipe: str,
     printed: tuple[Printed, ...],
     footnotes: Footnotes,
     axis: Axis,
@@ -193,7 +185,7 @@ def _score_row(
         benchmark=row["benchmark"],
         task=row["task"],
         protocol=row["protocol"],
-        recipe=recipe,
+        recipe=block.recipe,
         metric=row["metric"],
         footnote=footnotes.index((str(row["metric"]), str(row["convention"] or ""))) + 1,
         scores=scores,
@@ -224,8 +216,10 @@ def _known(found: Mapping[str, Difference | None]) -> dict[str, Difference]:
 
 def _is_imbalanced(block: Block) -> bool:
     """Whether one class holds far more of the test images than its even share."""
+    if block.row["task"] != "classification":
+        return False
     counts = block.folder.arrays(block.row).get("confusion")
-    if block.row["task"] != "classification" or counts is None or not counts.sum():
+    if counts is None or not counts.sum():
         return False
     held = counts.sum(axis=1)
     return bool(held.max() * len(held) > IMBALANCED * held.sum())
@@ -235,6 +229,6 @@ def _drawn(block: Block, axis: Axis) -> tuple[Printed, ...]:
     """Published figures of a block's benchmark; those of a headline metric are drawn."""
     return tuple(
         replace(one, drawing=figures.mark(one.model, one.value, axis)) if one.is_headline else one
-        for one in printed_of(block.folder.recipe, block.folder.done)
+        for one in block.folder.printed
         if one.benchmark == block.benchmark[0]
     )

@@ -3,6 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,14 +64,14 @@ class _Segmentation(ABC):
         """
         hidden = self.hidden_images(benchmark)
         pixels = LabelledPixels(benchmark, self.settings.longest_px)
-        tally = Tally(pixels.legend.classes)
+        tally = Tally(pixels)
         checkpoints = []
         for seed in range(self.what.seed, self.what.seed + self.settings.seeds):
             tally.begin_training()
             for number, fold in enumerate(benchmark.folds):
                 checkpoints.append(work / f"seed_{seed}_fold_{number}.pt")
                 model = self._fit(pixels, fold.train, encoder, checkpoints[-1], seed)
-                self._predict(pixels, fold.test, model, tally)
+                tally.predict(fold.test, partial(self._guess, model), "predict")
         scores = tally.score(self.what, self.settings.groups)
         scores.extra["network"] = self._describe(model)
         if hidden:
@@ -82,19 +83,8 @@ class _Segmentation(ABC):
             work.rmdir()
         return scores
 
-    def _predict(
-        self,
-        pixels: LabelledPixels,
-        tested: Int[np.ndarray, " n"],
-        model: Segmenter,
-        tally: Tally,
-    ) -> None:
-        name = f"{pixels.benchmark.name}: predict"
-        for i in track(tested.tolist(), name, leave=False):
-            pair = pixels.try_read(i)
-            if pair is not None:
-                guess = predict(model, pair.image, pair.mask.shape, self.settings)
-                tally.add(pixels.benchmark.records[i], guess, pair.mask)
+    def _guess(self, model: Segmenter, pair: Pair) -> ClassMask:
+        return predict(model, pair.image, pair.mask.shape, self.settings)
 
     def _fit(
         self,

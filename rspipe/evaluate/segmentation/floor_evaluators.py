@@ -2,6 +2,7 @@
 """Segmentation without an encoder: one class everywhere, and colour alone."""
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -14,7 +15,6 @@ from rspipe.evaluate.segmentation.floors import ColourTable
 from rspipe.evaluate.segmentation.masks import ClassMask
 from rspipe.evaluate.segmentation.pixels import LabelledPixels, Pair
 from rspipe.evaluate.segmentation.tally import MIOU, Tally
-from rspipe.progress import track
 from rspipe.recipe import Strict
 from rspipe.schema import Task
 
@@ -50,17 +50,13 @@ class _Floor(ABC):
             UndefinedScore: no test image can be read with its mask.
         """
         pixels = LabelledPixels(benchmark, longest_px=None)
-        tally = Tally(pixels.legend.classes)
+        tally = Tally(pixels)
         tally.begin_training()
         for fold in benchmark.folds:
             pairs = (pixels.try_read(i) for i in fold.train.tolist())
             readable = (pair.for_training() for pair in pairs if pair is not None)
             learned = ColourTable(readable, len(pixels.legend.classes))
-            name = f"{benchmark.name}: {self.protocol}"
-            for i in track(fold.test.tolist(), name, leave=False):
-                pair = pixels.try_read(i)
-                if pair is not None:
-                    tally.add(benchmark.records[i], self.guess(learned, pair), pair.mask)
+            tally.predict(fold.test, partial(self.guess, learned), self.protocol)
         scores = tally.score(self.what)
         scores.unreadable.update(pixels.faults)
         return scores

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the predicted masks of a test part add up to: one score, and the best and worst images."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Int
 
@@ -8,6 +10,7 @@ from rspipe.evaluate.base import Scores, UndefinedScore
 from rspipe.evaluate.config import What
 from rspipe.evaluate.extremes import Extremes
 from rspipe.evaluate.segmentation.masks import IGNORE, ClassMask
+from rspipe.evaluate.segmentation.pixels import LabelledPixels, Pair
 from rspipe.evaluate.segmentation.scores import (
     IMAGE_MIOU,
     by_group,
@@ -15,6 +18,7 @@ from rspipe.evaluate.segmentation.scores import (
     image_miou,
     score,
 )
+from rspipe.progress import track
 from rspipe.schema import ImageRecord
 
 MIOU = (
@@ -30,19 +34,35 @@ class Tally:
     The best and the worst images are those of the first training.
     """
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = classes
+    def __init__(self, pixels: LabelledPixels) -> None:
+        self.pixels = pixels
+        self.classes = pixels.legend.classes
         self.trainings: list[list[Int[np.ndarray, "K K"]]] = []
         self.paths: list[str] = []
         self.extremes = Extremes[tuple[ImageRecord, ClassMask, ClassMask]]()
-        self.pixels = 0
+        self.counted = 0
         self.ignored = 0
 
     def begin_training(self) -> None:
         """What is added from here on is of another training, of the same images in their order."""
         self.trainings.append([])
 
-    def add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
+    def predict(
+        self, tested: Int[np.ndarray, " n"], guess: Callable[[Pair], ClassMask], doing: str
+    ) -> None:
+        """Predict the images of a test part, and count them; unreadable ones are left out.
+
+        Args:
+            tested: places of the images in the benchmark.
+            guess: names a class for every pixel of a mask.
+            doing: what this is, in words.
+        """
+        for i in track(tested.tolist(), f"{self.pixels.benchmark.name}: {doing}", leave=False):
+            pair = self.pixels.try_read(i)
+            if pair is not None:
+                self._add(self.pixels.benchmark.records[i], guess(pair), pair.mask)
+
+    def _add(self, record: ImageRecord, guess: ClassMask, truth: ClassMask) -> None:
         """Count an image."""
         counts = count_pixels(guess, truth, len(self.classes))
         self.trainings[-1].append(counts)
@@ -51,7 +71,7 @@ class Tally:
         self.paths.append(record.source_path)
         things = int(counts.any(axis=1).sum())
         self.extremes.add(image_miou(counts), things, (record, guess, truth))
-        self.pixels += truth.size
+        self.counted += truth.size
         self.ignored += int((truth == IGNORE).sum())
 
     def score(self, what: What, groups: tuple[str, ...] = ()) -> Scores:
@@ -68,7 +88,7 @@ class Tally:
             raise UndefinedScore("no test image can be read with its mask")
         counts = np.stack([np.stack(training) for training in self.trainings])
         scores = score(counts, self.classes, what.bootstrap.resamples, what.seed)
-        scores.extra["ignored_pixel_share"] = self.ignored / self.pixels
+        scores.extra["ignored_pixel_share"] = self.ignored / self.counted
         if groups:
             scores.extra["groups"] = dict(by_group(counts, self.paths, groups))
         scores.arrays["paths"] = np.array(self.paths)
